@@ -1,0 +1,1 @@
+"""plural_nb: whose opinions does a language model reflect?"""

@@ -1,0 +1,130 @@
+"""Answers: rows of option probabilities, each with a weight and a place in a sampling design.
+
+A person's row is one-hot, a model's is fractional, a missing answer is a row of zeros; so one estimator serves
+people, personas and models alike (definitions, section 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from plural_nb.errors import PluralError
+from plural_nb.survey.design import Design, Floats
+from plural_nb.survey.question import Question
+
+if TYPE_CHECKING:
+    from plural_nb.silicon.prompt import Reply
+    from plural_nb.survey.shares import Interval, Shares
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who answered: humans, one model speaking for itself, or a model speaking as personas.
+
+    name: what the legend calls it. detail: one line for captions (survey and wave, or file and quantisation).
+    """
+
+    kind: Literal["humans", "model", "personas"]
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """Answers of n rows to one question with K options.
+
+    question: what was asked.
+    rows: (n, K) probabilities over *all* options in the question's order, substantive or not; each row sums to 1,
+        or to 0 where the answer is missing.
+    design: the sampling design of all n rows of the survey. Rows outside the domain stay, because the variance of
+        a subgroup needs the PSUs that have no member of it.
+    domain: (n,) True for the rows spoken about (a population, a subgroup).
+    source: who answered.
+    captured_mass: (n,) probability the model put on any listed option before its row was normalised; None for people.
+    spread: (2, K) lowest and highest probability over orders, wordings or in-context variants; None where only
+        one was asked.
+    replies: what the model was sent and said, one per prompt; empty for people.
+
+    Raises PluralError for shapes that do not fit, negative or NaN entries, or rows that sum to neither 0 nor 1.
+
+    >>> from plural_nb.survey.question import ask_for
+    >>> a = Answers.from_places(ask_for("Tea?", ["Yes", "No"]), [0, 0, 1, None])
+    >>> a.rows.tolist(), int(a.answered.sum())
+    ([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], 3)
+    """
+
+    question: Question
+    rows: Floats
+    design: Design
+    domain: Bools
+    source: Source
+    captured_mass: Floats | None = None
+    spread: Floats | None = None
+    replies: tuple[Reply, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        rows = np.asarray(self.rows, dtype=np.float64)
+        n, k = self.design.n, len(self.question.options)
+        where = f"Answers to {self.question.key!r}"
+        if rows.shape != (n, k):
+            raise PluralError(f"{where}: expected {n} rows of {k} options, got an array of shape {rows.shape}.")
+        if self.domain.shape != (n,):
+            raise PluralError(f"{where}: the domain has {self.domain.size} entries for {n} rows.")
+        sums = rows.sum(axis=1)
+        wrong = ~((np.abs(sums - 1) < 1e-6) | (sums == 0)) | (rows < 0).any(axis=1)
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise PluralError(
+                f"{where}: row {i + 1} is {rows[i].tolist()}; a row is probabilities that sum to 1, or all 0."
+            )
+        object.__setattr__(self, "rows", rows)
+
+    @property
+    def answered(self) -> Bools:
+        """(n,) True where a row holds an answer."""
+        return np.asarray(self.rows.sum(axis=1) > 0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether this is a single model row, which has no sampling interval: it is exact for its prompt."""
+        return self.source.kind == "model" and self.design.n == 1
+
+    def within(self, domain: Bools) -> Answers:
+        """Return the same answers spoken about only where `domain` (n,) holds too."""
+        return replace(self, domain=self.domain & domain)
+
+    def unweighted(self) -> Answers:
+        """Return the same answers with every weight 1."""
+        return replace(self, design=self.design.unweighted())
+
+    def shares(self, *, interval: Interval = "logit", level: float = 0.95) -> Shares:
+        """Estimate the share of each option, with design-based intervals; see `plural_nb.survey.shares.estimate`."""
+        from plural_nb.survey.shares import estimate
+
+        return estimate(self, interval=interval, level=level)
+
+    @classmethod
+    def from_places(
+        cls,
+        question: Question,
+        places: Sequence[int | None] | npt.NDArray[np.int64],
+        *,
+        design: Design | None = None,
+        domain: Bools | None = None,
+        source: Source | None = None,
+    ) -> Answers:
+        """Return one-hot answers from each respondent's option place (None or -1 where missing)."""
+        chosen = np.array([-1 if p is None else p for p in places], dtype=np.int64)
+        rows = np.zeros((chosen.size, len(question.options)))
+        here = np.flatnonzero(chosen >= 0)
+        rows[here, chosen[here]] = 1.0
+        design = design or Design(np.ones(chosen.size))
+        everyone = np.ones(chosen.size, dtype=bool) if domain is None else domain
+        return cls(question, rows, design, everyone, source or Source("humans", "people"))
