@@ -1,1 +1,108 @@
-"""plural_nb: whose opinions does a language model reflect?"""
+"""Whose opinions does a language model reflect? Local models beside weighted surveys, in Jupyter.
+
+Three lines show a model against humans::
+
+    import plural_nb as pnb
+
+    pnb.Explorer()                                    # the panel, in a notebook
+    pnb.load_survey("anes96").answers("vote").shares().table()
+    pnb.open_model("plural-demo-base").ask(pnb.load_survey("anes96").questions["vote"]).shares().table()
+
+Everything public is listed in `__all__` and loads when it is first used, so `import plural_nb` is quick and a
+process that only needs one part loads only that part.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from plural_nb.errors import nearest
+
+if TYPE_CHECKING:
+    from plural_nb.answers import Answers, Source
+    from plural_nb.compare.comparison import Comparison, compare
+    from plural_nb.errors import Cancelled, ModelCrashed, ModelError, PluralError, SurveyError
+    from plural_nb.silicon.finding import find_models
+    from plural_nb.silicon.gguf import ModelFile
+    from plural_nb.silicon.model import Model, open_model
+    from plural_nb.survey.design import Design
+    from plural_nb.survey.library import load_survey, surveys
+    from plural_nb.survey.question import Option, Question, ask_for
+    from plural_nb.survey.reading import read_survey
+    from plural_nb.survey.shares import Shares
+    from plural_nb.survey.survey import Population, Survey
+    from plural_nb.survey.trait import Trait
+    from plural_nb.widgets.explorer import Explorer
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Answers": "answers",
+    "Source": "answers",
+    "Comparison": "compare.comparison",
+    "compare": "compare.comparison",
+    "Cancelled": "errors",
+    "ModelCrashed": "errors",
+    "ModelError": "errors",
+    "PluralError": "errors",
+    "SurveyError": "errors",
+    "find_models": "silicon.finding",
+    "ModelFile": "silicon.gguf",
+    "Model": "silicon.model",
+    "open_model": "silicon.model",
+    "Design": "survey.design",
+    "load_survey": "survey.library",
+    "surveys": "survey.library",
+    "Option": "survey.question",
+    "Question": "survey.question",
+    "ask_for": "survey.question",
+    "read_survey": "survey.reading",
+    "Shares": "survey.shares",
+    "Population": "survey.survey",
+    "Survey": "survey.survey",
+    "Trait": "survey.trait",
+    "Explorer": "widgets.explorer",
+}
+
+__all__ = [
+    "Answers",
+    "Cancelled",
+    "Comparison",
+    "Design",
+    "Explorer",
+    "Model",
+    "ModelCrashed",
+    "ModelError",
+    "ModelFile",
+    "Option",
+    "PluralError",
+    "Population",
+    "Question",
+    "Shares",
+    "Source",
+    "Survey",
+    "SurveyError",
+    "Trait",
+    "ask_for",
+    "compare",
+    "find_models",
+    "load_survey",
+    "open_model",
+    "read_survey",
+    "surveys",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module when it is first used (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"plural_nb has no {name!r}. {nearest(name, __all__)}")
+    value = getattr(importlib.import_module(f"plural_nb.{_HOME[name]}"), name)
+    # `compare` is also the name of a sub-package, which importing it binds here; the function wins.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

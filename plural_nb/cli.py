@@ -1,0 +1,240 @@
+"""The command `plural-nb`: start JupyterLab, look at this machine, and ask a model from a script."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from plural_nb.errors import PluralError
+
+COMMANDS = ("lab", "doctor", "models", "surveys", "ask")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0: done. 1: `doctor` found something that fails. 2: something was wrong; one plain line on stderr says what.
+    130: stopped with Ctrl-C. A traceback appears only with PLURAL_NB_DEBUG=1.
+    """
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except PluralError as error:
+        return _wrong(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader went away (`plural-nb models | head`); Python would complain once more while closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("PLURAL_NB_DEBUG"):
+            raise
+        return _wrong(f"unforeseen {type(error).__name__}: {error} (PLURAL_NB_DEBUG=1 shows where)")
+    return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `plural-nb`, its sub-commands included."""
+    from plural_nb import __version__
+
+    top = _Parser(
+        prog="plural-nb",
+        description="Whose opinions does a language model reflect? Without a command: start JupyterLab on the tour.",
+        epilog="Full help of a command: plural-nb COMMAND --help",
+    )
+    top.add_argument("--version", action="version", version=f"plural-nb {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
+
+    lab = commands.add_parser("lab", help="copy the notebooks to a folder of yours and start JupyterLab (default)")
+    lab.add_argument("--folder", type=Path, help="your working folder; it is remembered for the next start")
+    lab.add_argument("--port", type=_port, help="port on this computer (default: 8888, or the next free one)")
+    lab.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    lab.add_argument("--allow-root", action="store_true", help="start although you are root")
+    lab.add_argument("jupyter", nargs="*", metavar="-- OPTION", help="what follows -- goes to JupyterLab as it is")
+
+    doctor = commands.add_parser("doctor", help="check this machine: each line ok, warn or fail, with the remedy")
+    models = commands.add_parser("models", help="list the GGUF models found on this machine")
+    models.add_argument("folder", nargs="*", type=Path, help="look in these folders too")
+    surveys = commands.add_parser("surveys", help="list the surveys that come with plural_nb")
+
+    ask = commands.add_parser("ask", help="ask a model one question and print the probability of each option")
+    ask.add_argument("model", help="a .gguf file, or a name from `plural-nb models`")
+    ask.add_argument("--question", required=True, help="the question, in words")
+    ask.add_argument("--option", action="append", required=True, metavar="TEXT", help="an option; give two or more")
+    ask.add_argument("--persona", default="", help="a backstory put before the question")
+    ask.add_argument("--mode", choices=("completion", "chat"), help="default: chat if the model has a chat template")
+    for sub in (doctor, models, surveys, ask):
+        sub.add_argument("--json", action="store_true", help="print JSON")
+    return top
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or (argv[0] not in COMMANDS and argv[0] not in ("-h", "--help", "--version") and argv[0][0] == "-"):
+        argv = ["lab", *argv]
+    args = parser().parse_args(argv)
+    run = {"lab": _lab, "doctor": _doctor, "models": _models, "surveys": _surveys, "ask": _ask}[args.command]
+    return run(args)
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from plural_nb.lab import start
+
+    start(
+        folder=args.folder,
+        port=args.port,
+        browser=not args.no_browser,
+        allow_root=args.allow_root,
+        jupyter=args.jupyter,
+    )
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from plural_nb.doctor import examine
+
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not args.json:
+            print(f"{finding.status:<4}  {finding.what}: {finding.found}", flush=True)
+            if finding.remedy:
+                print(f"      {finding.remedy}", flush=True)
+    if args.json:
+        _print_json([finding.as_dict() for finding in findings])
+    return 1 if any(finding.status == "fail" for finding in findings) else 0
+
+
+def _models(args: argparse.Namespace) -> int:
+    from plural_nb.silicon.finding import find_models
+
+    for folder in args.folder:
+        if not folder.is_dir():
+            raise PluralError(f"{folder} is not a folder. Name a folder that holds .gguf files.")
+    found = find_models(args.folder) if args.folder else find_models()
+    if args.json:
+        _print_json(
+            [
+                {
+                    "name": m.name,
+                    "file": str(m.path),
+                    "size_bytes": m.size_bytes,
+                    "architecture": m.architecture,
+                    "parameters": m.parameters,
+                    "quantisation": m.quantisation,
+                    "context_length": m.context_length,
+                    "kind": "chat" if m.is_chat else "base",
+                    "found_in": list(m.found_in),
+                    "problem": m.problem,
+                }
+                for m in found
+            ]
+        )
+        return 0
+    for m in found:
+        if m.problem:
+            print(f"{m.name}\n    cannot be used: {m.problem}")
+        else:
+            kind = "chat" if m.is_chat else "base"
+            print(
+                f"{m.name}\n    {_size(m.size_bytes)}, {m.architecture}, {_count(m.parameters)} parameters, "
+                f"{m.quantisation}, context {m.context_length}, {kind}"
+            )
+        print(f"    {m.path}  ({', '.join(m.found_in)})")
+    return 0
+
+
+def _surveys(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from plural_nb.survey.library import surveys
+
+    entries = surveys()
+    if args.json:
+        _print_json([asdict(entry) for entry in entries])
+        return 0
+    for entry in entries:
+        print(f"{entry.name}: {entry.title}")
+        print(f"    {entry.rows} people, {entry.questions} questions, {entry.traits} traits")
+        if entry.citation:
+            print(f"    {entry.citation}")
+    return 0
+
+
+def _ask(args: argparse.Namespace) -> int:
+    from plural_nb.silicon.model import open_model
+    from plural_nb.survey.question import ask_for
+
+    question = ask_for(args.question, args.option)
+    with open_model(args.model) as model:
+        answers = model.ask(question, persona=args.persona, mode=args.mode, examples=0)
+    reply = answers.replies[0]
+    mass = float(reply.captured_mass)
+    if mass <= 0:
+        raise PluralError(
+            f"{model.name} put no probability on any of the {len(args.option)} options, so there is no answer to show. "
+            "Try --mode, or another wording."
+        )
+    result: dict[str, Any] = {
+        "model": model.name,
+        "file": str(model.file.path),
+        "options": [
+            {"option": option.label, "probability": float(p)}
+            for option, p in zip(question.options, answers.rows[0], strict=True)
+        ],
+        "captured_mass": mass,
+        "prompt": reply.text,
+    }
+    if args.json:
+        _print_json(result)
+        return 0
+    width = max(len(o["option"]) for o in result["options"])
+    for o in result["options"]:
+        print(f"{o['option']:<{width}}  {o['probability']:6.1%}")
+    print(f"\n{1 - mass:.1%} of the probability fell outside the options ({model.name}).")
+    return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return "unknown"
+    return next(
+        f"{number / scale:.1f} {word}"
+        for scale, word in ((1e9, "B"), (1e6, "M"), (1, ""))
+        if number >= scale or scale == 1
+    )
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _wrong(message: str) -> int:
+    print(f"plural-nb: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but what is wrong is said in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
