@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -63,8 +64,6 @@ def start(
         "--ServerApp.ip=127.0.0.1",
         f"--LabApp.default_url=/lab/tree/{TOUR}",
         "--Application.log_level=WARN",
-        "--LabApp.news_url=",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if port is not None:
         options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
@@ -139,9 +138,18 @@ def _serve(options: list[str], port: int | None) -> None:
             where = f"port {port} may be taken (another --port)" if port else "its message stands above"
             raise PluralError(f"JupyterLab did not start: {where}.") from None
         raise
+    server.web_app.settings["page_config_hook"] = _without_news
     print(f"JupyterLab is at {server.display_url.split(chr(10))[0].strip()}", flush=True)  # noqa: T201
     print("Stop it with Ctrl-C.", flush=True)  # noqa: T201
     server.start()
+
+
+def _without_news(handler: object, page_config: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the pop-up that asks to fetch news: it covers the notebook, and a class may have no internet."""
+    news = "@jupyterlab/apputils-extension:announcements"
+    disabled = page_config.get("disabledExtensions") or []
+    disabled = [name for name, off in disabled.items() if off] if isinstance(disabled, dict) else list(disabled)
+    return {**page_config, "disabledExtensions": [*disabled, *([] if news in disabled else [news])]}
 
 
 def _remembered(memory: Path) -> Path | None:
