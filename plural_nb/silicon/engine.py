@@ -1,0 +1,212 @@
+"""llama.cpp itself, through the C functions that llama_cpp binds: load, tokenise, decode. Only the worker imports it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llama_cpp as llama
+import numpy as np
+import numpy.typing as npt
+
+from plural_nb.errors import Cancelled, ModelError
+from plural_nb.silicon.planning import shared_length
+
+Tokens = tuple[int, ...]
+BATCH = 512
+CONTEXT = 2048
+_WARM_UP = 16
+_DEBUG = 4
+_ABORTED = 2
+_SEQUENCE = 0
+
+
+class LlamaModel:
+    """One model in memory, with one sequence of tokens that remembers what it decoded last.
+
+    path: the GGUF file. threads: for decoding. extra_buffers: whether weights may be repacked for this processor
+        (llama.cpp's use_extra_bufts). context: fixed number of tokens, or None to grow with the prompts.
+    cancelled: asked during loading and decoding; when it says True, they stop with `Cancelled`.
+
+    Raises ModelError when the file cannot be loaded or holds no language model.
+    """
+
+    def __init__(
+        self, path: str, *, threads: int, extra_buffers: bool, context: int | None, cancelled: Callable[[], bool]
+    ) -> None:
+        llama.llama_log_set(_log, None)
+        llama.llama_backend_init()
+        self._cancelled = cancelled
+        # Kept on self: llama.cpp holds the bare pointers for as long as model and context live.
+        self._abort = llama.ggml_abort_callback(lambda _: cancelled())
+        self._loading = llama.llama_progress_callback(lambda _, __: not cancelled())
+        params = llama.llama_model_default_params()
+        params.progress_callback = self._loading
+        if hasattr(params, "use_extra_bufts"):
+            params.use_extra_bufts = extra_buffers
+        self._model = llama.llama_model_load_from_file(os.fsencode(path), params)
+        if not self._model:
+            if cancelled():
+                raise Cancelled("Loading the model was cancelled.")
+            raise ModelError(f"{path} cannot be loaded by llama.cpp. Its file may be damaged, or newer than llama.cpp.")
+        if llama.llama_model_has_encoder(self._model) or not llama.llama_model_has_decoder(self._model):
+            raise ModelError(f"{path} is not a plain language model (it has an encoder). Choose another.")
+        self._vocab = llama.llama_model_get_vocab(self._model)
+        self.vocabulary_size = int(llama.llama_vocab_n_tokens(self._vocab))
+        self.trained_context = int(llama.llama_model_n_ctx_train(self._model)) or CONTEXT
+        self.limit = min(context or self.trained_context, self.trained_context)
+        self._fixed = context is not None
+        self._threads = threads
+        self._context: Any = None
+        self.context_size = 0
+        self._decoded: list[int] = []
+        self._bos = int(llama.llama_vocab_bos(self._vocab))
+        self._eos = int(llama.llama_vocab_eos(self._vocab))
+        self.bos_text = self.piece(self._bos) if self._bos >= 0 else ""
+        self.eos_text = self.piece(self._eos) if self._eos >= 0 else ""
+
+    @property
+    def chat_template(self) -> str | None:
+        """The template from the file, or None."""
+        found = llama.llama_model_chat_template(self._model, None)
+        return found.decode("utf-8", errors="replace") if found else None
+
+    def warm_up(self) -> None:
+        """Decode a few tokens at once, which dies here and now where the processor and the build do not agree."""
+        n = min(_WARM_UP, self.limit, self.vocabulary_size)
+        self.next_logits(tuple(range(n)))
+        self.forget()
+
+    def tokens(self, text: str, *, special: bool = False, parse: bool = False) -> Tokens:
+        """Tokenise `text`.
+
+        special: add what the model's metadata asks for in front (begin of text). parse: read the spellings of
+        control tokens in the text as those tokens.
+        """
+        try:
+            raw = text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ModelError("The text has a lone surrogate, which is no character. Remove it.") from None
+        room = len(raw) + 8
+        buffer = (llama.llama_token * room)()
+        n = llama.llama_tokenize(self._vocab, raw, len(raw), buffer, room, special, parse)
+        if n < 0:
+            room = -n
+            buffer = (llama.llama_token * room)()
+            n = llama.llama_tokenize(self._vocab, raw, len(raw), buffer, room, special, parse)
+        if n < 0:
+            raise ModelError(f"llama.cpp cannot tokenise the text {text[:60]!r}…")
+        found = tuple(buffer[:n])
+        # A few vocabularies also ask for an end of text, which would close the prompt before the answer.
+        if special and found and llama.llama_vocab_get_add_eos(self._vocab) and found[-1] == self._eos:
+            found = found[:-1]
+        return found
+
+    def is_control(self, token: int) -> bool:
+        """Whether a token steers (begin of text, end of turn) rather than says something."""
+        return bool(llama.llama_vocab_is_control(self._vocab, token))
+
+    def piece(self, token: int) -> str:
+        """The text of one token."""
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            n = llama.llama_token_to_piece(self._vocab, token, buffer, room, 0, True)
+            if n >= 0:
+                return buffer.raw[:n].decode("utf-8", errors="replace")
+            room = -n
+
+    def require_context(self, size: int) -> None:
+        """Have a context for `size` tokens; a longer prompt makes a new one."""
+        if size > self.limit:
+            raise ModelError(self._too_long(size))
+        if size <= self.context_size:
+            return
+        wanted = self.limit if self._fixed else min(self.limit, max(CONTEXT, 1 << (size - 1).bit_length()))
+        if self._context is not None:
+            llama.llama_free(self._context)
+        self._decoded = []
+        params = llama.llama_context_default_params()
+        params.n_ctx = wanted
+        params.n_batch = params.n_ubatch = min(BATCH, wanted)
+        params.n_seq_max = 1
+        params.n_threads = params.n_threads_batch = self._threads
+        params.abort_callback = self._abort
+        # A sliding-window cache of full size: cutting back to a shared beginning must find what was there.
+        params.swa_full = True
+        if hasattr(params, "n_outputs_max"):
+            params.n_outputs_max = 1
+        self._context = llama.llama_init_from_model(self._model, params)
+        if not self._context:
+            self.context_size = 0
+            raise ModelError(
+                f"llama.cpp has no room for a context of {wanted:,} tokens. Close other models, or open this one with "
+                "a smaller n_ctx."
+            )
+        self.context_size = wanted
+        self._memory = llama.llama_get_memory(self._context)
+        if not self._memory:
+            raise ModelError("This model keeps no memory of a text, so it cannot continue one. Choose another.")
+
+    def next_logits(self, tokens: Tokens) -> npt.NDArray[np.float32]:
+        """Logits (vocabulary size,) of the token after `tokens`; decodes only what is not remembered."""
+        if not tokens:
+            raise ModelError("The prompt has no tokens. Give it text.")
+        self.require_context(len(tokens))
+        # The last token is decoded in any case, because its logits are wanted.
+        keep = min(shared_length(self._decoded, tokens), len(tokens) - 1)
+        if keep < len(self._decoded) and not llama.llama_memory_seq_rm(self._memory, _SEQUENCE, keep, -1):
+            self.forget()
+            keep = 0
+        self._decoded = self._decoded[:keep]
+        for begin in range(keep, len(tokens), BATCH):
+            self._decode(tokens[begin : begin + BATCH])
+        pointer = llama.llama_get_logits_ith(self._context, -1)
+        if not pointer:
+            raise ModelError("llama.cpp gave no logits for the last token.")
+        return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,)).copy()
+
+    def forget(self) -> None:
+        """Clear the memory of what was decoded."""
+        llama.llama_memory_clear(self._memory, True)
+        self._decoded = []
+
+    def _decode(self, tokens: Sequence[int]) -> None:
+        if self._cancelled():
+            raise Cancelled("The request was cancelled.")
+        held = (llama.llama_token * len(tokens))(*tokens)
+        # A batch of one sequence: positions follow the memory, logits come for its last token only.
+        result = llama.llama_decode(self._context, llama.llama_batch_get_one(held, len(tokens)))
+        if result == 0:
+            self._decoded += tokens
+            return
+        self.forget()
+        if result == _ABORTED:
+            raise Cancelled("The request was cancelled.")
+        raise ModelError(f"llama.cpp could not decode the prompt (result {result}).")
+
+    def _too_long(self, size: int) -> str:
+        over = size - self.limit
+        if self.limit < self.trained_context:
+            remedy = f"Open the model with n_ctx up to {self.trained_context:,}, or shorten persona and question."
+        else:
+            remedy = "That is all this model was trained to read: shorten persona and question, or choose another."
+        return f"The prompt and its answer take {size:,} tokens, {over:,} more than the context of {self.limit:,}. {remedy}"
+
+
+def version() -> str:
+    """The version of llama-cpp-python, which names the llama.cpp inside."""
+    return str(getattr(llama, "__version__", "unknown"))
+
+
+def system_info() -> str:
+    """What llama.cpp found in this processor."""
+    return str(llama.llama_print_system_info().decode("utf-8", errors="replace")).strip(" |")
+
+
+@llama.llama_log_callback  # type: ignore[untyped-decorator]
+def _log(level: int, text: bytes, _: object) -> None:
+    if level != _DEBUG:
+        os.write(2, text)

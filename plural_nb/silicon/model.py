@@ -1,0 +1,357 @@
+"""A model that can be asked: it opens a worker, sends prompts, remembers replies, and makes rows of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from plural_nb.answers import Answers, Source
+from plural_nb.errors import Cancelled, ModelCrashed, ModelError, nearest
+from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
+from plural_nb.silicon.process import WorkerProcess
+from plural_nb.silicon.prompt import Mode, Prompt, Reply, letter_prompts
+from plural_nb.silicon.settings import (
+    Settings,
+    default_threads,
+    remember_that_repacking_crashes,
+    repacking_crashes,
+)
+from plural_nb.survey.design import Design
+from plural_nb.survey.question import Question
+
+Progress = Callable[[int, int], None]
+DEFAULT_EXAMPLES = 3
+
+
+def open_model(
+    model: str | os.PathLike[str] | ModelFile, *, n_ctx: int | None = None, threads: int | None = None
+) -> Model:
+    """Open a model in a process of its own.
+
+    model: a path to a GGUF file, a name that `find_models` shows ("plural-demo-base", "llama3.2:1b"), or a ModelFile.
+    n_ctx: tokens of context, at most what the model was trained on; None starts small and grows with the prompts.
+    threads: for decoding; None chooses.
+
+    Raises ModelError, saying what to do, where the file cannot be read or holds no model that can be asked, and
+    ModelCrashed where llama.cpp dies on it in spite of safe settings.
+
+    >>> from plural_nb.survey.question import ask_for
+    >>> with open_model("plural-demo-base") as model:  # doctest: +SKIP
+    ...     model.ask(ask_for("Tea or coffee?", ["Tea", "Coffee"])).rows
+    """
+    file = require_usable(model if isinstance(model, ModelFile) else _find(model))
+    for name, value in (("n_ctx", n_ctx), ("threads", threads)):
+        if value is not None and value < 1:
+            raise ModelError(f"{name} must be at least 1, not {value}.")
+    return Model(file, Settings(threads or default_threads(), not repacking_crashes(), n_ctx))
+
+
+class Model:
+    """An open model; ask it questions, close it when done (or use it in a `with` block).
+
+    Its worker process may die without harm: what was answered stays, and the next call starts a fresh one. `ask` may
+    run in one thread while another calls `cancel` or `close`.
+
+    file: what its header says. settings: how it was loaded.
+    """
+
+    def __init__(self, file: ModelFile, settings: Settings, *, command: Sequence[str] | None = None) -> None:
+        self.file = file
+        self.settings = settings
+        self._command = command
+        self._asking = threading.Lock()
+        self._stop: threading.Event | None = None
+        self._process: WorkerProcess | None = None
+        self._facts: dict[str, Any] = {}
+        self._closed = False
+        self._last_log = ""
+        self._identity = _identity(file.path)
+        self._replies: dict[tuple[object, Prompt], Reply] = {}
+        self._pieces: dict[int, str] = {}
+        with self._asking:
+            self._start(None)
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Model({self.file.label!r}{', closed' if self._closed else ''})"
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.file.name
+
+    @property
+    def log(self) -> str:
+        """The last lines that llama.cpp wrote."""
+        return (self._process.log if self._process else "") or self._last_log
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the worker says of itself: llama_cpp version, processor features, context in use."""
+        return dict(self._facts)
+
+    def ask(
+        self,
+        question: Question,
+        *,
+        persona: str | Sequence[str] = "",
+        mode: Mode | None = None,
+        examples: int | None = None,
+        variants: int = 5,
+        seed: int = 0,
+        design: Design | None = None,
+        on_progress: Progress | None = None,
+    ) -> Answers:
+        """Ask one question and return the probability of each option (definitions, section 2).
+
+        persona: a backstory for one exact row (kind "model"), "" for the model's own voice; or a sequence of n
+            backstories for n rows (kind "personas"), to be weighted by `design`.
+        mode: "chat" through the model's own template, "completion" as plain text; None takes chat where there is a
+            template. examples: in-context examples, 0 to 3; None takes 0 for chat, and for completion what the
+            model's card says, else 3. variants: orders of letters over which examples are varied. seed: draws them.
+        on_progress: called with (prompts answered, prompts in all).
+
+        Each variant's row is normalised and then averaged with equal weight; captured mass is averaged, and every
+        variant's own stands in `replies` (persona after persona). `spread` holds the lowest and highest probability
+        over the variants of a single row; rows of many personas have none. A persona for whom some variant put no
+        probability at all on any option is a missing row (zeros), with the captured mass that there was: nothing
+        is filled in.
+
+        Raises ModelError for what cannot be asked, Cancelled, or ModelCrashed; replies that came before stay known.
+        """
+        single = isinstance(persona, str)
+        personas = [persona] if isinstance(persona, str) else list(persona)
+        if not personas:
+            raise ModelError(
+                "There is no persona to ask. Give at least one backstory, or '' for the model's own voice."
+            )
+        if design is not None and design.n != len(personas):
+            raise ModelError(f"The design has {design.n} rows for {len(personas)} personas.")
+        per_persona = [
+            self.prepare(question, persona=p, mode=mode, examples=examples, variants=variants, seed=seed)
+            for p in personas
+        ]
+        replies = self.replies([p for prompts in per_persona for p in prompts], on_progress=on_progress)
+        n, k = len(personas), len(question.options)
+        by_variant = _by_variant(replies, n, k)
+        mass = by_variant.sum(axis=2)
+        complete = (mass > 0).all(axis=1)
+        normalised = by_variant / np.where(mass > 0, mass, 1.0)[:, :, None]
+        rows = np.where(complete[:, None], normalised.mean(axis=1), 0.0)
+        spread = None
+        if single and complete[0] and normalised.shape[1] > 1:
+            spread = np.stack([normalised[0].min(axis=0), normalised[0].max(axis=0)])
+        return Answers(
+            question,
+            rows,
+            design or Design(np.ones(n)),
+            np.ones(n, dtype=bool),
+            Source("model" if single else "personas", self.name, self.file.label),
+            captured_mass=mass.mean(axis=1),
+            spread=spread,
+            replies=tuple(replies),
+        )
+
+    def prepare(
+        self,
+        question: Question,
+        *,
+        persona: str = "",
+        mode: Mode | None = None,
+        examples: int | None = None,
+        variants: int = 5,
+        seed: int = 0,
+    ) -> list[Prompt]:
+        """Return the prompts that `ask` would send for one persona; arguments as there.
+
+        Raises ModelError for an unknown mode, or for chat with a model that has no chat template.
+        """
+        mode = mode or ("chat" if self.file.is_chat else "completion")
+        if mode not in ("chat", "completion"):
+            raise ModelError(f"Unknown mode {mode!r}. {nearest(str(mode), ('chat', 'completion'))}")
+        if mode == "chat" and not self.file.is_chat:
+            raise ModelError(
+                f"{self.file.path.name} has no chat template, so it cannot be asked in chat mode. Ask it in completion "
+                "mode: mode='completion'."
+            )
+        if examples is None:
+            card = self.file.in_context_examples
+            examples = 0 if mode == "chat" else DEFAULT_EXAMPLES if card is None else card
+        return letter_prompts(question, persona=persona, mode=mode, examples=examples, variants=variants, seed=seed)
+
+    def reply(self, prompt: Prompt) -> Reply:
+        """What the model makes of one prompt; errors as in `ask`."""
+        return self.replies([prompt])[0]
+
+    def replies(self, prompts: Sequence[Prompt], *, on_progress: Progress | None = None) -> list[Reply]:
+        """What the model makes of each prompt, in their order; identical prompts are asked once."""
+        self._notice_replaced_file()
+        known = self._known(prompts)
+        if known is None:
+            with self._asking:
+                self._notice_replaced_file()
+                self._ask_unknown(prompts, on_progress or (lambda done, total: None))
+                known = self._known(prompts)
+        elif on_progress:
+            on_progress(len(prompts), len(prompts))
+        if known is None:
+            raise ModelError(f"{self.file.path} was replaced while it was asked. Ask again.")
+        return known
+
+    def cancel(self) -> None:
+        """End the request that another thread is waiting for; it raises Cancelled there. Does nothing otherwise."""
+        stop, process = self._stop, self._process
+        if stop is not None:
+            stop.set()
+            if process is not None:
+                process.cancel()
+
+    def close(self) -> None:
+        """End the worker process; a request that runs in another thread raises Cancelled there."""
+        self._closed = True
+        self.cancel()
+        if self._process is not None:
+            self._last_log = self._process.log
+            self._process.close()
+
+    def _known(self, prompts: Sequence[Prompt]) -> list[Reply] | None:
+        found = [self._replies.get((self._identity, prompt)) for prompt in prompts]
+        complete = [reply for reply in found if reply is not None]
+        return complete if len(complete) == len(found) else None
+
+    def _ask_unknown(self, prompts: Sequence[Prompt], on_progress: Progress) -> None:
+        distinct = dict.fromkeys(prompts)
+        missing = [prompt for prompt in distinct if (self._identity, prompt) not in self._replies]
+        copies = {prompt: 0 for prompt in distinct}
+        for prompt in prompts:
+            copies[prompt] += 1
+        done = len(prompts) - sum(copies[prompt] for prompt in missing)
+        on_progress(done, len(prompts))
+
+        def keep(frame: dict[str, Any]) -> None:
+            nonlocal done
+            prompt = missing[frame["place"]]
+            self._pieces.update((token, sys.intern(piece)) for token, piece in frame["pieces"])
+            tokens = tuple(frame["tokens"])
+            pieces = tuple(self._pieces[token] for token in tokens)
+            reply = Reply(frame["text"], tokens, pieces, tuple(frame["probabilities"]), prompt.shown)
+            self._replies[self._identity, prompt] = reply
+            done += copies[prompt]
+            on_progress(done, len(prompts))
+
+        sent = [
+            {
+                "text": prompt.text,
+                "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
+                "forms": prompt.forms,
+            }
+            for prompt in missing
+        ]
+        if sent:
+            self._facts |= _facts(self._request("ask", on_event=keep, prompts=sent))
+
+    def _request(self, op: str, **body: Any) -> dict[str, Any]:
+        """Send a request to a living worker; the caller holds the lock."""
+        self._stop = stop = threading.Event()
+        try:
+            if self._closed:
+                raise ModelError(f"The model {self.name!r} was closed. Open it again.")
+            if self._process is None or not self._process.alive:
+                self._start(stop)
+            assert self._process is not None
+            return self._process.request(op, stop=stop, **body)
+        except ModelCrashed as crash:
+            self._last_log = crash.log
+            raise
+        finally:
+            self._stop = None
+
+    def _start(self, stop: threading.Event | None) -> None:
+        try:
+            self._load(stop)
+        except ModelCrashed as crash:
+            self._last_log = crash.log
+            if not self.settings.extra_buffers:
+                raise
+            # The known crash of repacked weights (llama.cpp#20824) shows in the first decode: try once without.
+            self.settings = Settings(self.settings.threads, False, self.settings.context)
+            self._load(stop)
+            remember_that_repacking_crashes()
+
+    def _load(self, stop: threading.Event | None) -> None:
+        path = self.file.path.absolute()
+        process = self._process = WorkerProcess(str(self.file.path), self._command)
+        try:
+            done = process.request(
+                "open",
+                stop=stop,
+                path=str(path),
+                threads=self.settings.threads,
+                extra_buffers=self.settings.extra_buffers,
+                context=self.settings.context,
+            )
+        except BaseException:
+            self._last_log = process.log or self._last_log
+            process.close()
+            raise
+        self._facts = _facts(done)
+        self._pieces.clear()
+
+    def _notice_replaced_file(self) -> None:
+        now = _identity(self.file.path)
+        if now == self._identity:
+            return
+        self.file = require_usable(read_model_file(self.file.path, name=self.file.name))
+        self._identity = now
+        if self._process is not None:
+            self._process.close()
+
+
+def _by_variant(replies: Sequence[Reply], n: int, k: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Probabilities (n, variants, K) over all options of the question; options that were not shown get 0."""
+    table = np.zeros((len(replies), k))
+    for i, reply in enumerate(replies):
+        table[i, list(reply.shown)] = reply.probabilities
+    return table.reshape(n, -1, k)
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: the model's file is gone ({error.strerror}). Put it back, or open another."
+        ) from None
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
+
+
+def _facts(frame: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in frame.items() if key not in ("event", "id")}
+
+
+def _find(model: str | os.PathLike[str]) -> ModelFile:
+    text = os.fspath(model)
+    path = Path(text).expanduser()
+    if path.exists() or isinstance(model, os.PathLike) or text.lower().endswith(".gguf") or os.sep in text:
+        return read_model_file(path)
+    from plural_nb.silicon.finding import find_models
+
+    found = find_models()
+    for file in found:
+        if text in (file.name, file.title, file.label, file.path.name):
+            return file
+    raise ModelError(f"There is no model {text!r} on this machine. {nearest(text, [f.name for f in found])}")
