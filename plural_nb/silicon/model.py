@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from plural_nb.answers import Answers, Source
-from plural_nb.errors import Cancelled, ModelCrashed, ModelError, nearest
+from plural_nb.errors import ModelCrashed, ModelError, nearest
 from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
 from plural_nb.silicon.process import WorkerProcess
 from plural_nb.silicon.prompt import Mode, Prompt, Reply, letter_prompts
@@ -236,7 +236,7 @@ class Model:
     def _ask_unknown(self, prompts: Sequence[Prompt], on_progress: Progress) -> None:
         distinct = dict.fromkeys(prompts)
         missing = [prompt for prompt in distinct if (self._identity, prompt) not in self._replies]
-        copies = {prompt: 0 for prompt in distinct}
+        copies = dict.fromkeys(distinct, 0)
         for prompt in prompts:
             copies[prompt] += 1
         done = len(prompts) - sum(copies[prompt] for prompt in missing)

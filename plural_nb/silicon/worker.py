@@ -6,6 +6,7 @@ at end-of-file, also in mid-decode, so that no worker outlives its notebook, and
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
@@ -28,6 +29,8 @@ class Worker:
         self._requests: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._current = 0
         self._cancelled_up_to = 0
+        self._marking = threading.Lock()
+        self._stop_byte = ctypes.create_string_buffer(2)
         self._model: Any = None
         self._template: Any = None
         self._told: set[int] = set()
@@ -39,7 +42,9 @@ class Worker:
 
         while True:
             request = self._requests.get()
-            self._current = request["id"]
+            with self._marking:
+                self._current = request["id"]
+                self._mark()
             try:
                 result = getattr(self, f"_do_{request['op']}")(request)
                 self._say("done", **result)
@@ -54,7 +59,9 @@ class Worker:
         for line in source:
             frame = json.loads(line)
             if frame["op"] == "cancel":
-                self._cancelled_up_to = max(self._cancelled_up_to, frame["id"])
+                with self._marking:
+                    self._cancelled_up_to = max(self._cancelled_up_to, frame["id"])
+                    self._mark()
             else:
                 self._requests.put(frame)
         os._exit(0)
@@ -64,6 +71,10 @@ class Worker:
         with self._writing:
             self._sink.write(line)
             self._sink.flush()
+
+    def _mark(self) -> None:
+        # A cancellation names its request, so one that comes late does not hit the next.
+        self._stop_byte[0] = b"\1" if self._cancelled() else b"\0"
 
     def _cancelled(self) -> bool:
         return self._cancelled_up_to >= self._current
@@ -91,7 +102,7 @@ class Worker:
             threads=request["threads"],
             extra_buffers=request["extra_buffers"],
             context=request["context"],
-            cancelled=self._cancelled,
+            cancelled=self._stop_byte,
         )
         model.warm_up()
         self._model = model
