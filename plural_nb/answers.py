@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,7 @@ class Answers:
     spread: (2, K) lowest and highest probability over orders, wordings or in-context variants; None where only
         one was asked.
     replies: what the model was sent and said, one per prompt; empty for people.
+    about: the population spoken about, in words ("Age: 18 to 29"); empty for a model that speaks for itself.
 
     Raises PluralError for shapes that do not fit, negative or NaN entries, or rows that sum to neither 0 nor 1.
 
@@ -68,6 +69,7 @@ class Answers:
     captured_mass: Floats | None = None
     spread: Floats | None = None
     replies: tuple[Reply, ...] = field(default=(), repr=False)
+    about: str = ""
 
     def __post_init__(self) -> None:
         rows = np.asarray(self.rows, dtype=np.float64)
@@ -114,17 +116,20 @@ class Answers:
     def from_places(
         cls,
         question: Question,
-        places: Sequence[int | None] | npt.NDArray[np.int64],
+        places: Sequence[int | None] | npt.NDArray[np.integer[Any]],
         *,
         design: Design | None = None,
         domain: Bools | None = None,
         source: Source | None = None,
+        about: str = "",
     ) -> Answers:
         """Return one-hot answers from each respondent's option place (None or -1 where missing)."""
-        chosen = np.array([-1 if p is None else p for p in places], dtype=np.int64)
+        if not isinstance(places, np.ndarray):
+            places = np.array([-1 if p is None else p for p in places], dtype=np.int64)
+        chosen = places
         rows = np.zeros((chosen.size, len(question.options)))
         here = np.flatnonzero(chosen >= 0)
         rows[here, chosen[here]] = 1.0
         design = design or Design(np.ones(chosen.size))
         everyone = np.ones(chosen.size, dtype=bool) if domain is None else domain
-        return cls(question, rows, design, everyone, source or Source("humans", "people"))
+        return cls(question, rows, design, everyone, source or Source("humans", "people"), about=about)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from plural_nb.errors import SurveyError
+from plural_nb.errors import SurveyError, nearest
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Lonely = Literal["fail", "centre", "scale", "skip"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +23,10 @@ class Design:
     stratum: (n,) stratum of each row as codes 0..H-1, or None for one stratum.
     psu: (n,) PSU of each row as codes 0..A-1 that are distinct across strata, or None when each row is its own PSU.
     note: what the standard errors assume, in plain words, for charts and methods text.
+    weight_name: what messages call the weight.
+    lonely: what a stratum with a single PSU, which has no variance of its own, adds to a variance. "fail": estimates
+        raise SurveyError; "centre": its distance from the mean of all PSUs (R's adjust); "scale": the mean of the
+        other strata (average); "skip": nothing (remove).
 
     Raises SurveyError when lengths differ, a weight cannot be one, or a PSU lies in two strata.
 
@@ -34,6 +39,7 @@ class Design:
     psu: Ints | None = None
     note: str = "simple random sampling"
     weight_name: str = field(default="", kw_only=True)
+    lonely: Lonely = field(default="fail", kw_only=True)
 
     def __post_init__(self) -> None:
         weight = np.ascontiguousarray(self.weight, dtype=np.float64)
@@ -41,6 +47,8 @@ class Design:
         if weight.ndim != 1 or weight.size == 0:
             raise SurveyError("A design needs one weight per respondent, and at least one respondent.")
         check_base_weight(weight, self.weight_name or "the weight")
+        if self.lonely not in get_args(Lonely):
+            raise SurveyError(f"lonely is {self.lonely!r}. {nearest(str(self.lonely), get_args(Lonely))}")
         for name in ("stratum", "psu"):
             codes = getattr(self, name)
             if codes is None:

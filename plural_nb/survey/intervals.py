@@ -1,0 +1,73 @@
+"""Intervals for shares: logit, Korn–Graubard and Wald, with Student's t on the design's degrees of freedom."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from scipy import special, stats
+
+from plural_nb.errors import SurveyError, nearest
+from plural_nb.survey.design import Floats
+
+Interval = Literal["logit", "korn-graubard", "wald"]
+
+# Below this a standard error is rounding, not sampling: double precision keeps 16 digits of a share.
+_NO_SE = 1e-14
+
+
+def bounds(
+    share: Floats,
+    se: Floats,
+    df: Floats,
+    n: Floats,
+    *,
+    interval: Interval = "logit",
+    level: float = 0.95,
+    cap: bool = True,
+) -> tuple[Floats, Floats]:
+    """Return the lower and upper bounds of shares.
+
+    share, se: (G, K). df, n: (G,), design degrees of freedom and respondents of each group.
+    interval: "logit" is expit(logit p -/+ t se/(p(1-p))); "wald" is p -/+ t se and may leave 0 to 1; "korn-graubard"
+        is Clopper and Pearson's on n* = p(1-p)/se² (t_{n-1}/t_df)². Where a share is 0 or 1 or its se is 0, all three
+        are Korn–Graubard's with n* = n, so no bar is empty.
+    cap: keep n* at n or below, as Korn and Graubard do; R's svyciprop does not.
+
+    A group without degrees of freedom (all its people in one PSU of each stratum) gets 0 to 1: its sample cannot tell.
+    A group without people gets NaN. Raises SurveyError for an unknown interval or a level outside 0 to 1.
+
+    >>> low, high = bounds(np.array([[0.5, 0.5]]), np.array([[0.05, 0.05]]), np.array([99.0]), np.array([100.0]))
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([[0.402, 0.402]], [[0.598, 0.598]])
+    """
+    if interval not in get_args(Interval):
+        raise SurveyError(f"Unknown interval {interval!r}. {nearest(str(interval), get_args(Interval))}")
+    if not 0 < level < 1:
+        raise SurveyError(f"The level must lie between 0 and 1 (0.95 for 95%), not {level!r}.")
+    df, n = np.broadcast_arrays(df[:, None], share)[0], np.broadcast_arrays(n[:, None], share)[0]
+    upper = (1 + level) / 2
+    certain = (share <= 0) | (share >= 1) | (se <= _NO_SE)
+    with np.errstate(all="ignore"):
+        t = stats.t.ppf(upper, df)
+        if interval == "wald":
+            low, high = share - t * se, share + t * se
+        elif interval == "logit":
+            centre, reach = special.logit(share), t * se / (share * (1 - share))
+            low, high = special.expit(centre - reach), special.expit(centre + reach)
+        else:
+            n_star = share * (1 - share) / np.square(se) * np.square(stats.t.ppf(upper, n - 1) / t)
+            low, high = _clopper_pearson(share, np.minimum(n_star, n) if cap else n_star, level)
+        low = np.where(df <= 0, 0.0, low)
+        high = np.where(df <= 0, 1.0, high)
+        exact_low, exact_high = _clopper_pearson(share, n, level)
+    low, high = np.where(certain, exact_low, low), np.where(certain, exact_high, high)
+    nobody = n == 0
+    return np.where(nobody, np.nan, low), np.where(nobody, np.nan, high)
+
+
+def _clopper_pearson(share: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:
+    chosen, tail = share * n, (1 - level) / 2
+    low = np.where(chosen <= 0, 0.0, stats.beta.ppf(tail, chosen, n - chosen + 1))
+    high = np.where(chosen >= n, 1.0, stats.beta.ppf(1 - tail, chosen + 1, n - chosen))
+    return low, high

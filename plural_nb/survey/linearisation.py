@@ -1,0 +1,113 @@
+"""Taylor-linearised covariances of shares under strata, PSUs and weights, for all groups at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plural_nb.errors import SurveyError
+from plural_nb.survey.design import Design, Floats, Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linearised:
+    """The row-wise influence of members on the shares of their group: z_ik = w_i (y_ik - p_gk s_i) / W_g.
+
+    z: (m, K) influence of each member. group: (m,) its group, 0..G-1. row: (m,) its row in the design.
+    Everybody else's influence is 0: a domain is never filtered, its PSUs without members still count.
+    """
+
+    z: Floats
+    group: Ints
+    row: Ints
+
+
+def covariance(influence: Linearised, groups: int, design: Design) -> Floats:
+    """Return the (G, K, K) covariances sum_h n_h/(n_h-1) sum_a (z_a - mean)(z_a - mean)' over all PSUs a of stratum h.
+
+    n_h counts every PSU of the stratum, those without members of the group included. Without PSUs each row of the
+    design is its own. Raises SurveyError for a stratum with one PSU unless the design's `lonely` says what to do.
+    """
+    z, group = influence.z, influence.group
+    strata, n_h = _psus_per_stratum(design)
+    if design.psu is None:
+        stratum = strata[influence.row]
+    else:
+        size = int(design.psu.max()) + 1
+        cells, place = np.unique(group * size + design.psu[influence.row], return_inverse=True)
+        z = sum_by(place, z, cells.size)
+        group, stratum = cells // size, strata[cells % size]
+    factor, total = _stratum_factors(design, n_h)
+    cells, place = np.unique(group * n_h.size + stratum, return_inverse=True)
+    g, h = cells // n_h.size, cells % n_h.size
+    mean = sum_by(place, z, cells.size) / n_h[h][:, None]
+    mean[n_h[h] == 1] = 0.0  # a lonely PSU is set against the mean of all, and influences sum to zero
+    empty = n_h[h] - np.bincount(place, minlength=cells.size)
+    parts = [np.sqrt(factor[stratum])[:, None] * (z - mean[place]), np.sqrt(factor[h] * empty)[:, None] * mean]
+    return total * _cross_products(np.concatenate(parts), np.concatenate([group, g]), groups)
+
+
+def degrees_of_freedom(design: Design, group: Ints, row: Ints, groups: int) -> Floats:
+    """Return (G,) the number of PSUs with members of each group less the number of strata with members of it."""
+    strata, n_h = _psus_per_stratum(design)
+    if design.psu is None:
+        psus = np.bincount(group, minlength=groups)
+        stratum = strata[row]
+    else:
+        size = int(design.psu.max()) + 1
+        psus = np.bincount(np.unique(group * size + design.psu[row]) // size, minlength=groups)
+        stratum = strata[design.psu[row]]
+    with_members = np.bincount(np.unique(group * n_h.size + stratum) // n_h.size, minlength=groups)
+    return (psus - with_members).astype(np.float64)
+
+
+def sum_by(place: Ints, values: Floats, size: int) -> Floats:
+    """Return (size, K) sums of the rows of `values` (m, K) that share a place."""
+    result = np.empty((size, values.shape[1]))
+    for k in range(values.shape[1]):
+        result[:, k] = np.bincount(place, weights=values[:, k], minlength=size)
+    return result
+
+
+def _psus_per_stratum(design: Design) -> tuple[Ints, Ints]:
+    """The stratum of each PSU (of each row, without PSUs) and the number of PSUs in each stratum."""
+    rows = np.zeros(design.n, dtype=np.int64) if design.stratum is None else design.stratum
+    if design.psu is None:
+        return rows, np.bincount(rows)
+    strata = np.zeros(int(design.psu.max()) + 1, dtype=np.int64)
+    strata[design.psu] = rows
+    used = np.zeros(strata.size, dtype=np.bool_)
+    used[design.psu] = True
+    return strata, np.bincount(strata[used], minlength=int(rows.max()) + 1)
+
+
+def _stratum_factors(design: Design, n_h: Ints) -> tuple[Floats, float]:
+    """n_h/(n_h - 1) of each stratum, and the factor of the whole that makes up for lonely strata."""
+    lonely = n_h == 1
+    factor = np.where(lonely, 0.0, n_h / np.maximum(n_h - 1, 1))
+    strata, alone = int((n_h > 0).sum()), int(lonely.sum())
+    if not alone or (strata == 1 and design.psu is None):
+        return factor, 1.0
+    if design.lonely == "fail":
+        raise SurveyError(
+            f"{alone} of {strata} strata have a single PSU (stratum {int(np.argmax(lonely)) + 1} in order is one), so "
+            "their variance is unknown. Merge strata, or choose lonely = 'centre', 'scale' or 'skip' in the design."
+        )
+    if design.lonely == "centre":
+        return np.where(lonely, 1.0, factor), 1.0
+    if design.lonely == "scale":
+        if alone == strata:
+            raise SurveyError("Every stratum has a single PSU, so lonely = 'scale' has no other strata to go by.")
+        return factor, strata / (strata - alone)
+    return factor, 1.0
+
+
+def _cross_products(z: Floats, group: Ints, groups: int) -> Floats:
+    order = np.argsort(group, kind="stable")
+    z, edges = z[order], np.searchsorted(group[order], np.arange(groups + 1))
+    result = np.zeros((groups, z.shape[1], z.shape[1]))
+    for g in range(groups):
+        part = z[edges[g] : edges[g + 1]]
+        result[g] = part.T @ part
+    return result

@@ -1,0 +1,282 @@
+"""Shares: how many chose each option, with design-based standard errors and intervals, for any groups at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from plural_nb.errors import SurveyError
+from plural_nb.survey.design import Design, Floats, Ints
+from plural_nb.survey.intervals import Interval as Interval
+from plural_nb.survey.intervals import bounds
+from plural_nb.survey.linearisation import Linearised, covariance, degrees_of_freedom, sum_by
+from plural_nb.survey.question import Question
+
+if TYPE_CHECKING:
+    from plural_nb.answers import Answers, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """A partition of a survey's rows: the names of the groups and, for each row, its group's place or -1."""
+
+    names: tuple[str, ...]
+    codes: npt.NDArray[np.integer[Any]] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """Shares of the K substantive options of a question in each of G groups.
+
+    share: (G, K), each row sums to 1; NaN in a group without answers.
+    se, deff_wr: (G, K) standard errors and design effects against simple random sampling with replacement; None for a
+        single exact model row, which has no sampling.
+    covariance: (G, K, K); None for a single exact model row.
+    low, high: (G, K) bounds of the interval; of an exact model row, the lowest and highest share over the orders and
+        wordings asked, which are the share itself where only one was.
+    n: (G,) people (or personas) with a substantive answer. df: (G,) PSUs less strata with members.
+    n_eff_kish: (G,) (sum w)² / sum w² of those n.
+    nonsubstantive: (G,) weighted share of "don't know" and the like among those who answered, volunteered ones left
+        out. volunteered: (G,) weighted share of answers that were non-substantive and not offered, among all answers.
+    missing: (G,) weighted share of the group without any answer.
+    captured_mass, captured_mass_min: weighted mean and least probability that a model put on any listed option; None
+        for people.
+    interval, level: how low and high were made.
+    """
+
+    question: Question
+    source: Source
+    groups: tuple[str, ...]
+    share: Floats
+    se: Floats | None
+    low: Floats
+    high: Floats
+    covariance: Floats | None = field(repr=False)
+    deff_wr: Floats | None = field(repr=False)
+    n: Ints
+    df: Floats
+    n_eff_kish: Floats
+    nonsubstantive: Floats
+    volunteered: Floats
+    missing: Floats
+    captured_mass: float | None
+    captured_mass_min: float | None
+    interval: Interval
+    level: float
+    note: str = ""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Labels of the substantive options, in the order of the columns of `share`."""
+        return tuple(self.question.options[i].label for i in self.question.substantive)
+
+    @property
+    def exact(self) -> bool:
+        """Whether these are a single model row's probabilities, exact for its prompt."""
+        return self.se is None
+
+    @property
+    def n_eff(self) -> Floats | None:
+        """(G, K) effective numbers n / deff_wr; None for an exact model row."""
+        if self.deff_wr is None:
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(self.n[:, None] / self.deff_wr)
+
+    def table(self) -> pl.DataFrame:
+        """Return one row per group and option; null where a number is not defined.
+
+        >>> from plural_nb.answers import Answers
+        >>> from plural_nb.survey.question import ask_for
+        >>> shares = Answers.from_places(ask_for("Tea?", ["Yes", "No"]), [0, 0, 1]).shares()
+        >>> shares.table().select("option", "share").rows()
+        [('Yes', 0.6666666666666666), ('No', 0.3333333333333333)]
+        """
+        G, K = self.share.shape
+        empty = np.full((G, K), np.nan)
+        sampled = not self.exact
+
+        def spread(values: Floats | Ints) -> Any:
+            return np.repeat(values, K)
+
+        columns = {
+            "question": [self.question.key] * (G * K),
+            "group": [name for name in self.groups for _ in range(K)],
+            "option": list(self.options) * G,
+            "n": spread(self.n),
+            "share": self.share.ravel(),
+            "se": (empty if self.se is None else self.se).ravel(),
+            "low": self.low.ravel(),
+            "high": self.high.ravel(),
+            "df": spread(self.df) if sampled else empty.ravel(),
+            "n_eff_kish": spread(self.n_eff_kish) if sampled else empty.ravel(),
+            "n_eff": (empty if self.n_eff is None else self.n_eff).ravel(),
+            "deff_wr": (empty if self.deff_wr is None else self.deff_wr).ravel(),
+        }
+        frame = pl.DataFrame(columns)
+        numbers = pl.col(pl.Float64)
+        return frame.with_columns(pl.when(numbers.is_finite()).then(numbers).otherwise(None))
+
+
+def estimate(
+    answers: Answers,
+    *,
+    interval: Interval = "logit",
+    level: float = 0.95,
+    by: Groups | Sequence[str | None] | pl.Series | None = None,
+    cap: bool = True,
+) -> Shares:
+    """Estimate the share of each substantive option, with Taylor-linearised covariances and intervals.
+
+    answers: rows of people, personas or a model; a row outside the domain or without an answer stays in the design
+        with an influence of zero (definitions, section 3).
+    interval, level, cap: see `plural_nb.survey.intervals.bounds`.
+    by: groups to estimate side by side: `survey.groups("age")`, or a label per row (None for no group). Everybody in
+        the domain when None.
+
+    A single exact model row has no standard error; its bounds are its spread over orders and wordings.
+    Raises SurveyError when nobody in the domain gave a substantive answer, or a stratum has a single PSU.
+
+    >>> from plural_nb.answers import Answers
+    >>> from plural_nb.survey.question import ask_for
+    >>> shares = estimate(Answers.from_places(ask_for("Tea?", ["Yes", "No"]), [0] * 30 + [1] * 70))
+    >>> shares.share.tolist(), shares.se.round(4).tolist()
+    ([[0.3, 0.7]], [[0.0461, 0.0461]])
+    """
+    names, codes = _groups(answers, by)
+    design, question = answers.design, answers.question
+    G = len(names)
+    part = _Parts.of(answers)
+    weight = design.weight
+    here = answers.domain & (codes >= 0)
+    member = np.flatnonzero(here & (part.substantive > 0) & (weight > 0))
+    if member.size == 0:
+        raise SurveyError(_nobody(answers, here))
+    group = codes[member].astype(np.int64)
+    w, s = weight[member], part.substantive[member]
+    y = answers.rows[member][:, list(question.substantive)]
+    S = sum_by(group, w[:, None] * y, G)
+    W = S.sum(axis=1)
+    n = np.bincount(group, minlength=G)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = S / W[:, None]
+        kish = np.square(np.bincount(group, weights=w, minlength=G)) / np.bincount(group, weights=w * w, minlength=G)
+    captured = _captured(answers, here & (weight > 0))
+    nonsubstantive, volunteered, missing = part.left_out(weight, codes, here, G)
+    rest: dict[str, Any] = dict(  # noqa: C408
+        question=question, source=answers.source, groups=names, share=p, n=n, n_eff_kish=np.nan_to_num(kish),
+        nonsubstantive=nonsubstantive, volunteered=volunteered, missing=missing, captured_mass=captured[0],
+        captured_mass_min=captured[1], interval=interval, level=level, note=design.note,
+    )  # fmt: skip
+    if answers.exact:
+        low, high = _spread(answers, p)
+        return Shares(se=None, low=low, high=high, covariance=None, deff_wr=None, df=np.full(G, np.nan), **rest)
+    V = _covariance(design, y, s, w, p, W, group, member, G)
+    V[n == 0] = np.nan
+    variance = np.maximum(np.einsum("gkk->gk", V), 0.0)
+    df = degrees_of_freedom(design, group, member, G)
+    residual = np.square(y - p[group] * s[:, None])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        srs = sum_by(group, w[:, None] * residual, G) / (W * (n - 1))[:, None]
+        deff = variance / srs
+    se = np.sqrt(variance)
+    low, high = bounds(p, se, df, n.astype(np.float64), interval=interval, level=level, cap=cap)
+    return Shares(se=se, low=low, high=high, covariance=V, deff_wr=deff, df=df, **rest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """Each row's probability by kind of option: (n,) substantive, non-substantive but offered, volunteered."""
+
+    substantive: Floats
+    nonsubstantive: Floats
+    volunteered: Floats
+
+    @classmethod
+    def of(cls, answers: Answers) -> _Parts:
+        options = answers.question.options
+        offered = [i for i, o in enumerate(options) if not o.substantive and o.offered]
+        volunteered = [i for i, o in enumerate(options) if not o.substantive and not o.offered]
+        rows = answers.rows
+        return cls(*(rows[:, list(k)].sum(axis=1) for k in (answers.question.substantive, offered, volunteered)))
+
+    def left_out(self, weight: Floats, codes: Ints, here: Any, G: int) -> tuple[Floats, Floats, Floats]:
+        group, w = codes[here], weight[here]
+
+        def total(values: Floats) -> Floats:
+            return np.asarray(np.bincount(group, weights=w * values[here], minlength=G), dtype=np.float64)
+
+        opinion, other, volunteered = total(self.substantive), total(self.nonsubstantive), total(self.volunteered)
+        everybody = np.bincount(group, weights=w, minlength=G)
+        unanswered = (self.substantive + self.nonsubstantive + self.volunteered == 0).astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (
+                other / (opinion + other),
+                volunteered / (opinion + other + volunteered),
+                total(unanswered) / everybody,
+            )
+
+
+def _groups(answers: Answers, by: Groups | Sequence[str | None] | pl.Series | None) -> tuple[tuple[str, ...], Ints]:
+    n = answers.design.n
+    if by is None:
+        name = answers.about or ("Everyone" if answers.source.kind == "humans" else answers.source.name)
+        return (name,), np.zeros(n, dtype=np.int64)
+    if isinstance(by, Groups):
+        names, codes = by.names, np.asarray(by.codes, dtype=np.int64)
+    else:
+        labels = list(by)
+        found = list(dict.fromkeys(str(label) for label in labels if label is not None))
+        place = {label: i for i, label in enumerate(found)}
+        names = tuple(found)
+        codes = np.array([-1 if label is None else place[str(label)] for label in labels], dtype=np.int64)
+    if codes.shape != (n,):
+        raise SurveyError(f"The groups have {codes.size} entries for {n} rows; give one per row of the survey.")
+    return names, codes
+
+
+def _covariance(
+    design: Design, y: Floats, s: Floats, w: Floats, p: Floats, W: Floats, group: Ints, member: Ints, G: int
+) -> Floats:
+    z = (w / W[group])[:, None] * (y - p[group] * s[:, None])
+    return covariance(Linearised(z, group, member), G, design)
+
+
+def _captured(answers: Answers, here: Any) -> tuple[float | None, float | None]:
+    if answers.captured_mass is None:
+        return None, None
+    mass, w = answers.captured_mass[here], answers.design.weight[here]
+    return float(np.average(mass, weights=w)), float(mass.min())
+
+
+def _spread(answers: Answers, p: Floats) -> tuple[Floats, Floats]:
+    if answers.spread is None:
+        return p.copy(), p.copy()
+    places = list(answers.question.substantive)
+    low, high = answers.spread[0, places], answers.spread[1, places]
+    # The spread is of probabilities over all options. Where some are not substantive, the outer bounds of the share
+    # among the substantive ones are taken, because their joint course over the prompts is not kept.
+    if answers.rows[0, places].sum() < 1 - 1e-9:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            least, most = low / (low + high.sum() - high), high / (high + low.sum() - low)
+        low, high = np.nan_to_num(least), np.nan_to_num(most, nan=1.0)
+    return np.minimum(low[None, :], p), np.maximum(high[None, :], p)
+
+
+def _nobody(answers: Answers, here: Any) -> str:
+    question = answers.question
+    asked = f", which was asked of {question.asked_of}" if question.asked_of else ""
+    if not here.any():
+        return f"Nobody is in this population ({answers.about or 'an empty domain'}). Pick fewer traits or more levels."
+    if answers.source.kind != "humans":
+        return (
+            f"{answers.source.name} put no probability on any option of {question.label!r}; there is no share to show."
+        )
+    return (
+        f"None of the {int(here.sum())} people in this population has an opinion recorded on {question.label!r}{asked}."
+    )

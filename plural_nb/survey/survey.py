@@ -1,0 +1,288 @@
+"""Surveys: people, the questions they answered, the traits they are picked by, and the populations one picks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from plural_nb.answers import Answers, Bools, Source
+from plural_nb.errors import SurveyError, nearest
+from plural_nb.survey.codebook import Codebook
+from plural_nb.survey.design import Design
+from plural_nb.survey.encoding import Places, encode, numbers
+from plural_nb.survey.question import Question, Wording
+from plural_nb.survey.shares import Groups
+from plural_nb.survey.trait import Trait
+
+EVERYONE = "Everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many people a population holds: n as counted, and Kish's effective number (sum w)^2 / sum w^2."""
+
+    n: int
+    n_eff_kish: float
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Population:
+    """The people who have one of the picked levels in every trait picked; nothing picked means everyone.
+
+    picks: for each trait picked, the labels of its levels; one label may stand alone. Someone whose level of a picked
+        trait was not recorded is not in the population.
+
+    Raises SurveyError for a trait with no level picked. Whether traits and levels exist is known to the survey.
+
+    >>> Population({"age": ["18 to 29"], "region": ["North", "South"]}).label
+    'Age: 18 to 29; Region: North or South'
+    >>> Population().label
+    'Everyone'
+    """
+
+    picks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def __init__(self, picks: Mapping[str, Sequence[str] | str] | None = None) -> None:
+        found = []
+        for trait, levels in (picks or {}).items():
+            chosen = (levels,) if isinstance(levels, str) else tuple(dict.fromkeys(levels))
+            if not chosen:
+                raise SurveyError(f"No level of {trait!r} is picked. Pick at least one, or leave the trait out.")
+            found.append((trait, chosen))
+        object.__setattr__(self, "picks", tuple(found))
+
+    @property
+    def label(self) -> str:
+        """The population in words, traits by key; `Survey.describe` uses their labels."""
+        return _in_words((trait[:1].upper() + trait[1:].replace("_", " "), levels) for trait, levels in self.picks)
+
+    def mask(self, survey: Survey) -> Bools:
+        """Return (n,) True for the survey's rows in this population; SurveyError for an unknown trait or level."""
+        inside = np.ones(survey.n, dtype=np.bool_)
+        for key, levels in self.picks:
+            trait = survey.trait(key)
+            # One more entry than levels: a missing level is -1, the last entry, which is never picked.
+            picked = np.zeros(len(trait.options) + 1, dtype=np.bool_)
+            for level in levels:
+                if level not in trait.labels:
+                    raise SurveyError(
+                        f"Trait {key!r} of {survey.title!r} has no level {level!r}. {nearest(level, trait.labels)}"
+                    )
+                picked[trait.labels.index(level)] = True
+            inside &= picked[survey.trait_codes[key]]
+        return inside
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """People's answers with the meaning of every column.
+
+    people: one row per respondent, with the columns the codebook names.
+    questions, traits: by key, in the codebook's order.
+    design: weights, strata and PSUs of all rows.
+    trait_codes: for each trait the place of each row's level, int16 (n,), -1 where it is missing.
+    answer_codes: for each question the place of each row's option, int16 (n,), -1 where it is missing.
+    wording: whether the question texts are the survey's exact words or paraphrased.
+
+    Made by `read_survey`, `load_survey` or `Survey.from_frame`.
+    """
+
+    name: str
+    title: str
+    people: pl.DataFrame = field(repr=False)
+    questions: Mapping[str, Question] = field(repr=False)
+    traits: Mapping[str, Trait] = field(repr=False)
+    design: Design = field(repr=False)
+    trait_codes: Mapping[str, Places] = field(repr=False)
+    answer_codes: Mapping[str, Places] = field(repr=False)
+    citation: str = ""
+    licence: str = ""
+    note: str = ""
+    fieldwork: str = ""
+    wording: Wording = "paraphrased"
+
+    @property
+    def n(self) -> int:
+        """Number of respondents."""
+        return self.design.n
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the survey has weights that differ."""
+        return bool(np.ptp(self.design.weight) > 0)
+
+    def question(self, key: str) -> Question:
+        """The question with this key; SurveyError names the nearest right one."""
+        if key not in self.questions:
+            raise SurveyError(f"{self.title!r} has no question {key!r}. {nearest(key, self.questions)}")
+        return self.questions[key]
+
+    def trait(self, key: str) -> Trait:
+        """The trait with this key; SurveyError names the nearest right one."""
+        if key not in self.traits:
+            raise SurveyError(f"{self.title!r} has no trait {key!r}. {nearest(key, self.traits)}")
+        return self.traits[key]
+
+    def describe(self, population: Population | None = None) -> str:
+        """The population in words, with the traits' labels ("Age: 18 to 29; Region: North or South")."""
+        picks = population.picks if population else ()
+        return _in_words((self.trait(key).label, levels) for key, levels in picks)
+
+    def count(self, population: Population | None = None, *, weighted: bool = True) -> Count:
+        """Return how many people are in a population, and Kish's effective number.
+
+        Rows of weight zero are not counted: nobody is spoken for by them.
+        """
+        inside = self._mask(population)
+        weight = self.design.weight if inside is None else self.design.weight[inside]
+        n = int(np.count_nonzero(weight))
+        if not weighted:
+            return Count(int(weight.size), float(weight.size))
+        total = float(weight.sum())
+        return Count(n, total * total / float(weight @ weight) if total > 0 else 0.0)
+
+    def groups(self, trait: str) -> Groups:
+        """Return the levels of a trait as groups, to estimate each: `estimate(answers, by=survey.groups("age"))`."""
+        return Groups(self.trait(trait).labels, self.trait_codes[trait])
+
+    def answers(
+        self, question: str | Question, population: Population | None = None, *, weighted: bool = True
+    ) -> Answers:
+        """Return what a population answered to a question, as one-hot rows of the whole survey.
+
+        question: its key, or a question with the same key and options in other words.
+        population: who is spoken about; everyone when None. Other rows stay, outside the domain.
+        weighted: False gives every weight 1.
+
+        Raises SurveyError for an unknown question, trait or level, an empty population, or one of which nobody has
+        answered.
+        """
+        asked = self.question(question if isinstance(question, str) else question.key)
+        if isinstance(question, Question):
+            if [o.label for o in question.options] != [o.label for o in asked.options]:
+                raise SurveyError(
+                    f"The options of {question.key!r} differ from those the people of {self.title!r} were given: "
+                    f"{', '.join(o.label for o in asked.options)}."
+                )
+            asked = question
+        inside = self._mask(population)
+        codes = self.answer_codes[asked.key]
+        about = self.describe(population)
+        domain = np.ones(self.n, dtype=np.bool_) if inside is None else inside
+        if not domain.any():
+            raise SurveyError(
+                f"Nobody in {self.title!r} is in this population ({about}). Pick fewer traits or more levels."
+            )
+        if not (domain & (codes >= 0)).any():
+            raise SurveyError(
+                f"None of the {int(domain.sum())} people in this population ({about}) has an answer to {asked.label!r}"
+                + (f", which was asked of {asked.asked_of}." if asked.asked_of else ".")
+            )
+        design = self.design if weighted else self.design.unweighted()
+        source = Source("humans", self.title, "weighted" if weighted and self.weighted else "unweighted")
+        return Answers.from_places(asked, codes, design=design, domain=domain, source=source, about=about)
+
+    @classmethod
+    def from_frame(
+        cls, frame: pl.DataFrame, codebook: Codebook | Mapping[str, Any] | Path | str, *, name: str = ""
+    ) -> Survey:
+        """Return a survey from a polars frame and a codebook (a TOML file, or the same content as a dict).
+
+        Raises SurveyError for columns that are not there, values the codebook does not list, and weights that cannot
+        be.
+
+        >>> frame = pl.DataFrame({"tea": [1, 2, 1, None], "w": [1.0, 2.0, 1.0, 1.0]})
+        >>> options = [{"code": 1, "label": "Yes"}, {"code": 2, "label": "No"}]
+        >>> book = {"design": {"weight": "w"}, "questions": {"tea": {"text": "Do you drink tea?", "options": options}}}
+        >>> Survey.from_frame(frame, book).answers("tea").shares().share.tolist()
+        [[0.5, 0.5]]
+        """
+        if not isinstance(frame, pl.DataFrame):
+            raise SurveyError(f"A survey is made from a polars DataFrame, not from {type(frame).__name__}.")
+        if isinstance(codebook, Mapping):
+            book = Codebook.of(codebook, name=name or "survey")
+        else:
+            book = codebook if isinstance(codebook, Codebook) else Codebook.read(codebook)
+        return _assemble(cls, frame, book, name or "the frame")
+
+    def _mask(self, population: Population | None) -> Bools | None:
+        return population.mask(self) if population is not None and population.picks else None
+
+
+def _assemble(cls: type[Survey], frame: pl.DataFrame, book: Codebook, where: str) -> Survey:
+    for column in book.columns:
+        if column not in frame.columns:
+            raise SurveyError(
+                f"{book.source} names a column {column!r} that is not in {where}. {nearest(column, frame.columns)}"
+            )
+    if frame.is_empty():
+        raise SurveyError(f"{where} has no rows.")
+    people = frame.select(book.columns)
+    traits = {
+        key: encode(
+            people[column], book.traits[key].options, where=f"{where}, column {column!r} (trait {key!r})",
+            missing=book.missing, every="levels",
+        )
+        for key, column in book.trait_columns.items()
+    }  # fmt: skip
+    answers = {
+        key: encode(
+            people[column], book.questions[key].options, where=f"{where}, column {column!r} (question {key!r})",
+            missing=book.missing,
+        )
+        for key, column in book.question_columns.items()
+    }  # fmt: skip
+    return cls(
+        name=book.name,
+        title=book.title,
+        people=people,
+        questions=book.questions,
+        traits=book.traits,
+        design=_design(people, book, where),
+        trait_codes=MappingProxyType(traits),
+        answer_codes=MappingProxyType(answers),
+        citation=book.citation,
+        licence=book.licence,
+        note=book.note,
+        fieldwork=book.fieldwork,
+        wording=book.wording,
+    )
+
+
+def _design(people: pl.DataFrame, book: Codebook, where: str) -> Design:
+    weight = None
+    if book.weight:
+        weight = numbers(people[book.weight], where=f"{where}, the weight column {book.weight!r}")
+    labels: dict[str, np.ndarray[Any, Any] | None] = {"stratum": None, "psu": None}
+    for role, column in (("stratum", book.stratum), ("psu", book.psu)):
+        if not column:
+            continue
+        empty = people[column].null_count()
+        if empty:
+            raise SurveyError(f"{where}, column {column!r}: {empty} rows have no {role}. Every respondent needs one.")
+        labels[role] = people[column].to_numpy()
+    return Design.from_columns(
+        weight,
+        labels["stratum"],
+        labels["psu"],
+        n=people.height,
+        note=book.design_note or _assumption(book),
+        weight_name=f"{where}, column {book.weight!r}" if book.weight else "",
+        lonely=book.lonely,
+    )
+
+
+def _assumption(book: Codebook) -> str:
+    parts = [what for what, column in (("strata", book.stratum), ("PSUs", book.psu)) if column]
+    sampling = "the sample's " + " and ".join(parts) if parts else "simple random sampling"
+    return f"standard errors assume {sampling}" + (" and fixed weights" if book.weight else "")
+
+
+def _in_words(picks: Any) -> str:
+    return "; ".join(f"{trait}: {' or '.join(levels)}" for trait, levels in picks) or EVERYONE
