@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from plural_nb.errors import SurveyError
-from plural_nb.survey.design import Design, Floats, Ints
+from plural_nb.survey.design import Floats, Ints
 from plural_nb.survey.intervals import Interval as Interval
 from plural_nb.survey.intervals import bounds
 from plural_nb.survey.linearisation import Linearised, covariance, degrees_of_freedom, sum_by
@@ -176,7 +176,7 @@ def estimate(
     if answers.exact:
         low, high = _spread(answers, p)
         return Shares(se=None, low=low, high=high, covariance=None, deff_wr=None, df=np.full(G, np.nan), **rest)
-    V = _covariance(design, y, s, w, p, W, group, member, G)
+    V = covariance(Linearised((w / W[group])[:, None] * (y - p[group] * s[:, None]), group, member), G, design)
     V[n == 0] = np.nan
     variance = np.maximum(np.einsum("gkk->gk", V), 0.0)
     df = degrees_of_freedom(design, group, member, G)
@@ -187,6 +187,33 @@ def estimate(
     se = np.sqrt(variance)
     low, high = bounds(p, se, df, n.astype(np.float64), interval=interval, level=level, cap=cap)
     return Shares(se=se, low=low, high=high, covariance=V, deff_wr=deff, df=df, **rest)
+
+
+def difference_covariance(a: Answers, b: Answers) -> Floats:
+    """Return the (K, K) covariance of the difference of two answers' shares, options in the same order.
+
+    Where both speak of the same sampled people (one survey, or personas of its people), what they share is taken
+    off; else the two covariances add up. An exact model row adds nothing.
+    """
+    sampled = [side for side in (a, b) if not side.exact]
+    if len(sampled) == 2 and _same_people(a, b):
+        both = np.zeros((a.design.n, len(a.question.substantive)))
+        for side, sign in ((a, 1.0), (b, -1.0)):
+            part = _influence(side)
+            both[part.row] += sign * part.z
+        rows = np.arange(a.design.n)
+        return np.asarray(covariance(Linearised(both, np.zeros_like(rows), rows), 1, a.design)[0])
+    total = np.zeros((len(a.question.substantive),) * 2)
+    for side in sampled:
+        total += covariance(_influence(side), 1, side.design)[0]
+    return total
+
+
+def _same_people(a: Answers, b: Answers) -> bool:
+    if a.design is b.design:
+        return True
+    humans = a.source.kind == b.source.kind == "humans"
+    return humans and a.source.name == b.source.name and a.design.n == b.design.n
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,11 +267,15 @@ def _groups(answers: Answers, by: Groups | Sequence[str | None] | pl.Series | No
     return names, codes
 
 
-def _covariance(
-    design: Design, y: Floats, s: Floats, w: Floats, p: Floats, W: Floats, group: Ints, member: Ints, G: int
-) -> Floats:
-    z = (w / W[group])[:, None] * (y - p[group] * s[:, None])
-    return covariance(Linearised(z, group, member), G, design)
+def _influence(answers: Answers) -> Linearised:
+    """The influence of each answering row of the domain, as one group."""
+    w = answers.design.weight
+    opinion = answers.rows[:, list(answers.question.substantive)]
+    member = np.flatnonzero(answers.domain & (opinion.sum(axis=1) > 0) & (w > 0))
+    w, y = w[member], opinion[member]
+    s, W = y.sum(axis=1), float((w[:, None] * y).sum())
+    p = (w[:, None] * y).sum(axis=0) / W
+    return Linearised((w / W)[:, None] * (y - p * s[:, None]), np.zeros_like(member), member)
 
 
 def _captured(answers: Answers, here: Any) -> tuple[float | None, float | None]:
