@@ -1,0 +1,10 @@
+"""Charts: specs and rows, drawn alike in a live widget, in a notebook's output and in a file."""
+
+from plural_nb.charts.chart import Chart
+from plural_nb.charts.renderer import enable_offline_renderer
+from plural_nb.charts.shares import humans_and_model
+
+# Altair's own default shows nothing in JupyterLab without internet, so importing charts sets one that does.
+enable_offline_renderer()
+
+__all__ = ["Chart", "enable_offline_renderer", "humans_and_model"]

@@ -1,0 +1,255 @@
+"""Shares as bars: humans against a model, option by option."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import polars as pl
+
+from plural_nb.charts.chart import DATA, Chart, Key
+from plural_nb.charts.theme import HUMANS, MODELS, MUTED, config, percent, wrapped
+from plural_nb.errors import PluralError
+
+if TYPE_CHECKING:
+    from plural_nb.compare.comparison import Comparison
+    from plural_nb.survey.shares import Shares
+
+LEAST_CAPTURED_MASS = 0.5
+_COLUMNS = (("option_text", "Option"), ("name", "Who"), ("label", "Share"), ("range", "From – to"), ("note", "Note"))
+_BAR = 19
+_LINE = 17
+
+
+def humans_and_model(
+    comparison: Comparison | Shares, model: Shares | None = None, *, waiting: str = "", title: str = ""
+) -> Chart:
+    """Draw the share of each option among humans beside what a model gives it.
+
+    comparison: the two compared; or the shares of the humans alone, with those of a model beside them if given.
+    waiting: name of a model whose answer is still to come; its bars are left open.
+    title: the question's text where empty.
+
+    Humans have solid bars and the interval of their sample as a whisker with caps. A model has framed bars; a single
+    answer of it is exact for its prompt, and the dotted whisker is its range over orders and wordings. Where less
+    than half of its probability fell on the options, its bars are grey and a note says so.
+
+    Raises PluralError when the two do not have the same options.
+
+    >>> from plural_nb.answers import Answers
+    >>> from plural_nb.survey.question import ask_for
+    >>> tea = Answers.from_places(ask_for("Tea?", ["Yes", "No"]), [0] * 30 + [1] * 70)
+    >>> humans_and_model(tea.shares()).summary
+    'Tea? People (people, Everyone; n = 100): Yes 30%, No 70%.'
+    """
+    sides = _sides(comparison, model)
+    humans = sides[0]
+    labels = [wrapped(option) for option in humans.options]
+    rows, keys, notes, told = [], [], [], []
+    for mark, shares in zip(("humans", "model"), sides, strict=False):
+        muted = shares.captured_mass is not None and shares.captured_mass < LEAST_CAPTURED_MASS
+        keys.append(Key(mark, _who(shares), _whisker(shares), muted))
+        rows += _rows(shares, mark, labels, muted=muted)
+        told.append(_told(shares))
+        if muted:
+            notes.append(
+                f"Only {percent(shares.captured_mass or 0.0)} of the probability of {shares.source.name} fell on the "
+                "options, so its bars are grey: it hardly answered the question."
+            )
+    if waiting and len(sides) < 2:
+        keys.append(Key("model", f"{waiting} (asking…)"))
+        rows += _open_rows(humans, waiting, labels)
+    if humans.note and humans.source.kind != "model":
+        assumed = humans.note if "error" in humans.note.lower() else f"standard errors assume {humans.note}"
+        notes.append(_sentence(assumed))
+    top = _top(rows, len(labels))
+    for row in rows:
+        row["top"] = top
+    shape = f"{len(labels)} options of {max(map(len, labels))} lines"
+    asked = humans.question
+    return Chart(
+        spec=_spec(max(map(len, labels))),
+        rows=tuple(rows),
+        shape=shape,
+        title=title or asked.text,
+        subtitle=_subtitle(humans),
+        keys=tuple(keys),
+        columns=_COLUMNS,
+        summary=" ".join([title or asked.text, *told]),
+        frame=_frame(sides),
+        notes=tuple(notes),
+    )
+
+
+def _sides(comparison: Comparison | Shares, model: Shares | None) -> tuple[Shares, ...]:
+    both: tuple[Any, ...]
+    if hasattr(comparison, "a"):
+        both = (comparison.a, comparison.b)
+    else:
+        both = (comparison,) if model is None else (comparison, model)
+    for shares in both:
+        if len(shares.groups) != 1:
+            raise PluralError(f"This chart shows one population; these shares have {len(shares.groups)} groups.")
+    if len(both) == 2 and both[0].options != both[1].options:
+        raise PluralError(
+            f"The two sides have different options: {', '.join(both[0].options)} against {', '.join(both[1].options)}. "
+            "Ask both the same question."
+        )
+    return both
+
+
+def _rows(shares: Shares, mark: str, labels: list[list[str]], *, muted: bool) -> list[dict[str, Any]]:
+    rows = []
+    for place, (option, lines) in enumerate(zip(shares.options, labels, strict=True)):
+        share, low, high = (float(a[0, place]) for a in (shares.share, shares.low, shares.high))
+        ranged = not shares.exact or high - low > 1e-12
+        rows.append({
+            "option": "\n".join(lines),
+            "option_text": option,
+            "place": place,
+            "who": mark,
+            "name": _name(shares),
+            "share": share,
+            "low": low if ranged else None,
+            "high": high if ranged else None,
+            "end": max(share, high if ranged else share),
+            "whisker": ("spread" if shares.exact else "interval") if ranged else "none",
+            "label": percent(share),
+            "range": f"{percent(low)} – {percent(high)}" if ranged else "",
+            "muted": muted,
+            "note": "; ".join(filter(None, ["exact for this prompt" if shares.exact else "", "greyed" if muted else ""])),
+        })  # fmt: skip
+    return rows
+
+
+def _open_rows(humans: Shares, name: str, labels: list[list[str]]) -> list[dict[str, Any]]:
+    empty = {"share": None, "low": None, "high": None, "whisker": "none", "range": "", "muted": False, "note": ""}
+    return [
+        {"option": "\n".join(lines), "option_text": option, "place": place, "who": "model", "name": name, "end": 0.0}
+        | empty
+        | {"label": "…"}
+        for place, (option, lines) in enumerate(zip(humans.options, labels, strict=True))
+    ]
+
+
+def _top(rows: list[dict[str, Any]], options: int) -> float:
+    """End of the axis: all of it where options are few, so that picking another population never moves the scale."""
+    longest = max(row["end"] for row in rows)
+    reach = 1.0 if options <= 4 or longest > 0.48 else 0.5
+    return reach * 1.1
+
+
+@lru_cache(maxsize=32)
+def _spec(lines: int) -> dict[str, Any]:
+    who = ["humans", "model"]
+    bar = max(_BAR, _LINE * lines / 2)
+    # Vega anchors a label of several lines at its first; half of the others' height centres it on its bars.
+    up = alt.ExprRef("-7 * (length(split(datum.label, '\\n')) - 1)")
+    y = alt.Y("option:N", sort={"field": "place", "op": "min"}, title=None).axis(
+        labelExpr="split(datum.label, '\\n')", labelOffset=up
+    )
+    offset = alt.YOffset("who:N", sort=who).scale(paddingInner=0.12, domain=who)
+    x = alt.X("share:Q", stack=None, title="share of substantive answers").axis(format=".0%", tickCount=5, grid=True).scale(nice=False)
+    grey = alt.datum.muted
+    base = alt.Chart(alt.NamedData(name=DATA)).encode(y=y, yOffset=offset)
+
+    def colour(channel: type, scale: list[Any]) -> Any:
+        return channel(
+            "who:N", scale=alt.Scale(domain=who, range=scale), legend=None
+        )  # the legend of a file is put in by `Chart.figure`
+
+    bars = base.mark_bar(strokeWidth=1.75, strokeJoin="round").encode(
+        x=x,
+        fill=colour(alt.Fill, [HUMANS, MODELS]),
+        fillOpacity=colour(alt.FillOpacity, [1, 0.22]),
+        stroke=colour(alt.Stroke, [HUMANS, MODELS]),
+    )
+    # A second set of bars over the first, because a condition on the colour would take the legend with it.
+    greyed = base.transform_filter(grey).mark_bar(fill="#b9b9b9", stroke=MUTED, strokeWidth=1.75, strokeDash=[3, 3])
+    reach = alt.Chart(alt.NamedData(name=DATA)).mark_point(opacity=0, size=0).encode(x="top:Q")
+    interval = base.transform_filter(alt.datum.whisker == "interval").encode(x="low:Q", x2="high:Q")
+    spread = base.transform_filter(alt.datum.whisker == "spread").encode(x="low:Q", x2="high:Q")
+    ends = [
+        base.transform_filter(alt.datum.whisker == "interval").mark_tick(thickness=1.5, size=9).encode(x=f"{end}:Q")
+        for end in ("low", "high")
+    ]
+    dots = [
+        base.transform_filter(alt.datum.whisker == "spread")
+        .mark_point(shape="diamond", size=30, filled=True, color="currentColor", opacity=1)
+        .encode(x=f"{end}:Q")
+        for end in ("low", "high")
+    ]
+    text = base.mark_text(align="left", baseline="middle", dx=9).encode(x="end:Q", text="label:N")
+    chart = (
+        alt.layer(
+            bars,
+            greyed.encode(x="share:Q"),
+            reach,
+            interval.mark_rule(strokeWidth=1.5),
+            *ends,
+            spread.mark_rule(strokeWidth=1.5, strokeDash=[2, 3]),
+            *dots,
+            text,
+        )
+        .properties(height=alt.Step(bar, **{"for": "offset"}), width=600)
+        .configure_scale(bandPaddingInner=0.28, bandPaddingOuter=0.12)
+    )
+    spec: dict[str, Any] = chart.to_dict(context={"pre_transform": False})
+    spec["config"] = _merged(config(), spec.get("config", {}))
+    spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+    return spec
+
+
+def _merged(ours: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    return {**ours, **{k: v for k, v in theirs.items() if k not in ours}}
+
+
+def _name(shares: Shares) -> str:
+    return "People" if shares.source.kind == "humans" else shares.source.name
+
+
+def _who(shares: Shares) -> str:
+    if shares.source.kind == "humans":
+        return f"People (n = {int(shares.n[0]):,})"
+    personas = f" as {int(shares.n[0]):,} personas" if shares.source.kind == "personas" else ""
+    return f"{shares.source.name}{personas}"
+
+
+def _whisker(shares: Shares) -> str:
+    if not shares.exact:
+        return f"whisker: {shares.level:.0%} interval"
+    ranged = bool((shares.high - shares.low > 1e-12).any())
+    return "exact for this prompt" + ("; dotted: range over orders and wordings" if ranged else "")
+
+
+def _subtitle(humans: Shares) -> str:
+    weights = f", {humans.source.detail}" if humans.source.detail else ""
+    return f"{humans.source.name}{weights} · {humans.groups[0]}"
+
+
+def _told(shares: Shares) -> str:
+    shown = ", ".join(f"{o} {percent(float(s))}" for o, s in zip(shares.options, shares.share[0], strict=True))
+    if shares.source.kind == "humans":
+        return f"People ({shares.source.name}, {shares.groups[0]}; n = {int(shares.n[0]):,}): {shown}."
+    return f"{_who(shares)}: {shown}."
+
+
+def _frame(sides: tuple[Shares, ...]) -> pl.DataFrame:
+    tables = [
+        shares.table().with_columns(
+            pl.lit(shares.source.kind).alias("who"),
+            pl.lit(shares.source.name).alias("source"),
+            pl.lit(shares.captured_mass, dtype=pl.Float64).alias("captured_mass"),
+        )
+        for shares in sides
+    ]
+    frame = pl.concat(tables, how="diagonal_relaxed")
+    first = ["question", "who", "source", "group", "option"]
+    return frame.select(*first, *[c for c in frame.columns if c not in first])
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
