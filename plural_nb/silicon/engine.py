@@ -22,7 +22,7 @@ _WARM_UP = 16
 # behind 220 take 25 ms, 64 take 2.6 ms at 0.26 M parameters). A small model decodes up to a tile again instead; in a
 # large one the weights cost more than the attention.
 _TILE, _WORTH_A_TILE, _SMALL_MODEL = 64, 8, 20_000_000
-_DEBUG = 4
+_DEBUG = 1  # ggml.h; the order in llama_cpp's own logger is an older one
 _ABORTED = 2
 _SEQUENCE = 0
 
@@ -32,6 +32,7 @@ class LlamaModel:
 
     path: the GGUF file. threads: for decoding. extra_buffers: whether weights may be repacked for this processor
         (llama.cpp's use_extra_bufts). context: fixed number of tokens, or None to grow with the prompts.
+    vocabulary_only: load the tokenizer without the weights; such a model cannot decode.
     cancelled: one shared byte; loading and decoding stop with `Cancelled` once another thread makes it b"\\1".
 
     Raises ModelError when the file cannot be loaded or holds no language model.
@@ -45,6 +46,7 @@ class LlamaModel:
         extra_buffers: bool,
         context: int | None,
         cancelled: ctypes.Array[ctypes.c_char],
+        vocabulary_only: bool = False,
     ) -> None:
         llama.llama_log_set(_log, None)
         llama.llama_backend_init()
@@ -54,6 +56,7 @@ class LlamaModel:
         self._loading = llama.llama_progress_callback(lambda _, __: cancelled[0] != b"\x01")
         params = llama.llama_model_default_params()
         params.progress_callback = self._loading
+        params.vocab_only = vocabulary_only
         if hasattr(params, "use_extra_bufts"):
             params.use_extra_bufts = extra_buffers
         self._model = llama.llama_model_load_from_file(os.fsencode(path), params)

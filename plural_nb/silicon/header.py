@@ -22,6 +22,8 @@ Scalar = int | float | bool | str
 _FIXED = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _FIRST_READ = 1 << 16
+_WINDOW = 1 << 21  # bytes that the fast skip looks at in one go
+_STRETCH = 512  # strings that are walked one by one where it fails
 _DEEPEST_ARRAY = 4
 _MOST_DIMENSIONS = 8
 
@@ -138,7 +140,7 @@ class _Bytes:
         if end > self.size:
             self.fail(f"its header is cut off or damaged: {what} would end beyond the file's {self.size:,} bytes")
         while len(self.data) < end:
-            more = self._file.read(max(end, 2 * len(self.data), _FIRST_READ) - len(self.data))
+            more = self._file.read(max(end, 4 * len(self.data), _FIRST_READ) - len(self.data))
             if not more:
                 self.fail("it became shorter while it was read")
             self.data += more
@@ -163,20 +165,21 @@ class _Bytes:
         """Go past `count` strings, each a length and its bytes."""
         self.require(8 * count, what)
         while count:
-            done = self._skip_short_strings(count)
-            if not done:
+            proven = self._skip_short_strings(count)
+            count -= proven
+            # Where the fast way finds little, a stretch is walked before it is tried again: never quadratic.
+            for _ in range(min(count, 1 if proven >= _STRETCH else _STRETCH)):
                 self.require(8, what)
                 length = int.from_bytes(self.data[self.at : self.at + 8], "little")
                 self.require(8 + length, what)
                 self.at += 8 + length
-                done = 1
-            count -= done
+                count -= 1
 
     def _skip_short_strings(self, count: int) -> int:
         # A vocabulary is 150,000 short strings, and a Python loop over them takes 20 ms, 50 files a second. Lengths
         # below 256 are a byte and seven zero bytes, which text hardly ever holds: find all such places at once,
         # then keep those that follow from each other (each place + 8 + its length is the next), which proves them.
-        window = np.frombuffer(self.data, dtype=np.uint8, offset=self.at)
+        window = np.frombuffer(self.data, dtype=np.uint8, offset=self.at)[:_WINDOW]
         if window.size < 64:
             return 0
         zero = window == 0

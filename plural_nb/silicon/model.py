@@ -15,7 +15,7 @@ import numpy as np
 from plural_nb.answers import Answers, Source
 from plural_nb.errors import ModelCrashed, ModelError, nearest
 from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
-from plural_nb.silicon.process import WorkerProcess
+from plural_nb.silicon.process import WorkerProcess, last_words
 from plural_nb.silicon.prompt import Mode, Prompt, Reply, letter_prompts
 from plural_nb.silicon.settings import (
     Settings,
@@ -304,9 +304,11 @@ class Model:
                 extra_buffers=self.settings.extra_buffers,
                 context=self.settings.context,
             )
-        except BaseException:
-            self._last_log = process.log or self._last_log
+        except BaseException as error:
+            self._last_log = log = process.log
             process.close()
+            if type(error) is ModelError:
+                raise ModelError(f"{error}{last_words(log)}") from None
             raise
         self._facts = _facts(done)
         self._pieces.clear()

@@ -182,7 +182,16 @@ class WorkerProcess:
             self._process.wait(GRACE_SECONDS)
         code, log = self._process.poll(), self.log
         self.close()
-        return ModelCrashed(f"{self.about}: the process that held the model {_cause(code)}.{_last_words(log)}", log)
+        return ModelCrashed(f"{self.about}: the process that held the model {_cause(code, log)}.{last_words(log)}", log)
+
+
+def last_words(log: str) -> str:
+    """The line of the log that tells most of what went wrong, as the end of a message; "" for an empty log."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    telling = [line for line in lines if any(word in line.lower() for word in ("assert", "error", "failed", "abort"))]
+    # Of a chain of errors the first names the cause, the later ones only pass it on.
+    last = telling[-4:][:1] or lines[-1:]
+    return f" Its last words: {last[0][:200]}" if last else ""
 
 
 def _read_frames(source: IO[bytes], frames: queue.SimpleQueue[Frame | None]) -> None:
@@ -210,7 +219,9 @@ def _end(process: subprocess.Popen[bytes], log: IO[bytes], log_path: Path | None
             log_path.unlink()
 
 
-def _cause(code: int | None) -> str:
+def _cause(code: int | None, log: str) -> str:
+    if "unordered_map::at" in log:  # llama.cpp's SentencePiece without byte tokens, on a character it has no piece for
+        return "gave up on a character that this model's vocabulary cannot write. Word question and persona without it"
     if code is None:
         return "stopped answering"
     if code >= 0:
@@ -229,13 +240,6 @@ def _cause(code: int | None) -> str:
         "SIGTERM": "something asked it to end",
     }
     return f"was ended by {name}: {causes.get(name, 'something ended it')}"
-
-
-def _last_words(log: str) -> str:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if any(word in line.lower() for word in ("assert", "error", "failed", "abort"))]
-    last = (telling or lines)[-1:]
-    return f" Its last words: {last[0][:200]}" if last else ""
 
 
 def _python() -> str:
