@@ -30,10 +30,8 @@ def js_distance(p: npt.ArrayLike, q: npt.ArrayLike, *, base: float = 2) -> Float
     p, q = _rows(p, q)
     _require_base(base)
     m = (p + q) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        u = np.where(m > 0, (p - q) / (2 * np.where(m > 0, m, 1.0)), 0.0)
-    # p log(p/m) = p log1p(u): rows that nearly agree keep their digits, where p/m would round to 1.
-    divergence = (special.xlog1py(p, u) + special.xlog1py(q, -u)).sum(axis=-1) / 2
+    m = np.where(m > 0, m, 1.0)  # both probabilities are 0, or too small to halve: x log x/1 adds nothing
+    divergence = (_relative_to_middle(p, m) + _relative_to_middle(q, m)).sum(axis=-1) / 2
     return np.asarray(np.minimum(np.sqrt(np.maximum(divergence, 0.0) / math.log(base)), math.sqrt(math.log(2, base))))
 
 
@@ -115,6 +113,13 @@ def wasserstein(
     if normalised and span == 0:
         raise PluralError("All options have the same value, so the distance has no scale to be normalised by.")
     return np.asarray(distance / span if normalised else distance)
+
+
+def _relative_to_middle(x: Floats, m: Floats) -> Floats:
+    """X log(x/m), where nearly equal x and m keep their digits: log1p of the small gap, not log of about 1."""
+    gap = (x - m) / m
+    near = np.abs(gap) < 0.5
+    return np.asarray(np.where(near, special.xlog1py(x, np.where(near, gap, 0.0)), special.xlogy(x, x / m)))
 
 
 def _rows(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[Floats, Floats]:

@@ -75,7 +75,7 @@ def encode(
         else:
             strange.append(value)
     if strange:
-        raise SurveyError(_surprise(column, strange, options, where, every))
+        raise SurveyError(_surprise(column.rename("value"), strange, options, where, every))
     old = pl.Series(list(found), dtype=column.dtype)
     new = pl.Series(list(found.values()), dtype=pl.Int16)
     result: Places = column.replace_strict(old, new, default=-1, return_dtype=pl.Int16).to_numpy()
@@ -130,22 +130,15 @@ def _bin(key: Hashable, bins: list[tuple[tuple[float, float], int]]) -> int | No
 
 
 def _surprise(column: pl.Series, strange: list[Any], options: Sequence[Option], where: str, every: str) -> str:
-    counts = column.value_counts(sort=True)
-    name = "count" if column.name != "count" else "count_right"
-    by_value = dict(
-        zip(
-            counts.to_series(0).to_list(),
-            counts[name if name in counts.columns else counts.columns[1]].to_list(),
-            strict=True,
-        )
-    )
-    strange.sort(key=lambda v: (-by_value.get(v, 0), str(v)))
-    shown = ", ".join(f"{_shown(v)} ({by_value.get(v, 0)} rows)" for v in strange[:4])
+    counts = column.value_counts(name="rows")
+    rows = dict(zip(counts.to_series(0).to_list(), counts["rows"].to_list(), strict=True))
+    strange.sort(key=lambda value: (-rows[value], str(value)))
+    shown = ", ".join(f"{_shown(v)} ({rows[v]} row{'s' if rows[v] > 1 else ''})" for v in strange[:4])
     more = f" and {len(strange) - 4} other values" if len(strange) > 4 else ""
     if any(o.bounds is not None for o in options):
         spans = "; ".join(f"{o.bounds[0]:g} to {o.bounds[1]:g}" for o in options if o.bounds is not None)
         return f"{where}: no interval of the codebook holds {shown}{more}. The {every} cover {spans}."
-    codes = [str(o.code) for o in options]
+    codes = [str(option.code) for option in options]
     return (
         f"{where}: the codebook does not list {shown}{more}. {nearest(str(strange[0]), codes)} Add it to the {every}, "
         "or to [survey] missing if it means that no answer was recorded."

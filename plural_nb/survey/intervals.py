@@ -34,7 +34,7 @@ def bounds(
         are Korn–Graubard's with n* = n, so no bar is empty.
     cap: keep n* at n or below, as Korn and Graubard do; R's svyciprop does not.
 
-    A group without degrees of freedom (all its people in one PSU of each stratum) gets 0 to 1: its sample cannot tell.
+    A group without degrees of freedom (one PSU in each of its strata) gets 0 to 1: its sample cannot tell.
     A group without people gets NaN. Raises SurveyError for an unknown interval or a level outside 0 to 1.
 
     >>> low, high = bounds(np.array([[0.5, 0.5]]), np.array([[0.05, 0.05]]), np.array([99.0]), np.array([100.0]))
