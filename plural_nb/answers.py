@@ -86,6 +86,10 @@ class Answers:
             raise PluralError(
                 f"{where}: row {i + 1} is {rows[i].tolist()}; a row is probabilities that sum to 1, or all 0."
             )
+        if self.captured_mass is not None and self.captured_mass.shape != (n,):
+            raise PluralError(f"{where}: the captured mass has {self.captured_mass.size} entries for {n} rows.")
+        if self.spread is not None and self.spread.shape != (2, k):
+            raise PluralError(f"{where}: the spread has shape {self.spread.shape}, not (2, {k}).")
         object.__setattr__(self, "rows", rows)
 
     @property
@@ -126,10 +130,14 @@ class Answers:
         """Return one-hot answers from each respondent's option place (None or -1 where missing)."""
         if not isinstance(places, np.ndarray):
             places = np.array([-1 if p is None else p for p in places], dtype=np.int64)
-        chosen = places
-        rows = np.zeros((chosen.size, len(question.options)))
-        here = np.flatnonzero(chosen >= 0)
-        rows[here, chosen[here]] = 1.0
-        design = design or Design(np.ones(chosen.size))
-        everyone = np.ones(chosen.size, dtype=bool) if domain is None else domain
+        K = len(question.options)
+        if places.size and int(places.max()) >= K:
+            raise PluralError(
+                f"There is no option at place {int(places.max())} of {question.key!r}; they go to {K - 1}."
+            )
+        rows = np.zeros((places.size, K))
+        here = np.flatnonzero(places >= 0)
+        rows[here, places[here]] = 1.0
+        design = design or Design(np.ones(places.size))
+        everyone = np.ones(places.size, dtype=bool) if domain is None else domain
         return cls(question, rows, design, everyone, source or Source("humans", "people"), about=about)

@@ -38,6 +38,15 @@ def test_rows_that_are_not_probabilities_are_refused(rows, message):
         answers(rows)
 
 
+def test_places_masses_and_spreads_must_fit():
+    with pytest.raises(PluralError, match="no option at place 2 of 'question'"):
+        Answers.from_places(TEA, [0, 2])
+    with pytest.raises(PluralError, match="captured mass has 2 entries for 1 rows"):
+        answers([[1, 0]], captured_mass=np.ones(2))
+    with pytest.raises(PluralError, match=r"spread has shape \(2,\)"):
+        answers([[1, 0]], spread=np.ones(2))
+
+
 def test_a_domain_of_another_length_is_refused():
     with pytest.raises(PluralError, match="domain has 3 entries for 1 rows"):
         Answers(TEA, np.eye(2)[:1], Design(np.ones(1)), np.ones(3, dtype=bool), Source("humans", "x"))

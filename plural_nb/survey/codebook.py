@@ -289,6 +289,8 @@ def _codes(found: Any, where: str) -> list[Code]:
     for code in found:
         if not isinstance(code, int | float | str | bool) or isinstance(code, dt.date):
             raise SurveyError(f"{where}: a code is a number, a text, true or false, not {code!r}.")
+        if isinstance(code, float) and not math.isfinite(code):
+            raise SurveyError(f"{where}: {code!r} cannot be a code; an empty cell is missing by itself.")
     return list(found)
 
 

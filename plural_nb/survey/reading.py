@@ -96,6 +96,13 @@ def _read(path: Path, suffix: str, book: Codebook) -> pl.DataFrame:
 def _require_columns(book: Codebook, here: list[str], path: Path) -> None:
     for column in book.columns:
         if column not in here:
+            other = {";": "semicolons", "\t": "tabs", ",": "commas"}
+            found = [name for mark, name in other.items() if len(here) == 1 and mark in here[0]]
+            if found:
+                raise SurveyError(
+                    f"{path.name} has a single column, {here[0]!r}: it seems to be separated by {found[0]}. Save it "
+                    "with commas as .csv, or with tabs as .tsv."
+                )
             raise SurveyError(
                 f"{book.source} names a column {column!r} that is not in {path.name}. {nearest(column, here)}"
             )

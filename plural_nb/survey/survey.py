@@ -204,7 +204,11 @@ class Survey:
         [[0.5, 0.5]]
         """
         if not isinstance(frame, pl.DataFrame):
-            raise SurveyError(f"A survey is made from a polars DataFrame, not from {type(frame).__name__}.")
+            kind = f"{type(frame).__module__.partition('.')[0]} {type(frame).__name__}"
+            raise SurveyError(
+                f"A survey is made from a polars DataFrame, not from a {kind}. Convert it first: "
+                "polars.from_pandas(frame) for pandas, frame.collect() for a lazy frame."
+            )
         if isinstance(codebook, Mapping):
             book = Codebook.of(codebook, name=name or "survey")
         else:

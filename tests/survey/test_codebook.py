@@ -103,6 +103,7 @@ def test_a_codebook_becomes_traits_and_questions():
         (changed("traits", "region", "phrase", value="I live here."), r"needs \{\} once"),
         (changed("survey", "wording", value="exakt"), "wording: unknown value 'exakt'. Did you mean 'exact'"),
         (changed("design", "lonely", value="center"), "lonely: unknown value 'center'. Did you mean 'centre'"),
+        (changed("questions", "tea", "options", 0, "code", value=float("nan")), "nan cannot be a code"),
         (changed("survey", "missing", value=-1), "must be a list of codes"),
         (changed("survey", "title", value=3), "title must be text in quotes, not 3"),
         (changed("traits", "region", value="North"), "must be a table"),

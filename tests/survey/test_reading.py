@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pandas
 import polars as pl
 import pytest
 
@@ -109,6 +110,21 @@ def test_an_unreadable_file_is_a_clear_error(tmp_path):
         read_survey(path)
 
 
+@pytest.mark.parametrize(
+    "kind", [pl.Categorical, pl.Enum(["1", "2"]), pl.Decimal(10, 2), pl.Int8, pl.UInt64, pl.Float32]
+)
+def test_the_type_of_a_column_does_not_matter(kind):
+    column = pl.Series("tea", ["1", "2", None]).cast(kind)
+    assert Survey.from_frame(column.to_frame(), BOOK_AS_DICT).answer_codes["tea"].tolist() == [0, 1, -1]
+
+
+def test_other_frames_say_how_to_convert_them():
+    with pytest.raises(SurveyError, match=r"not from a polars LazyFrame. .*frame.collect\(\)"):
+        Survey.from_frame(FRAME.lazy(), BOOK_AS_DICT)
+    with pytest.raises(SurveyError, match=r"not from a pandas DataFrame. .*from_pandas"):
+        Survey.from_frame(pandas.DataFrame({"tea": [1, 2]}), BOOK_AS_DICT)
+
+
 def test_leading_zeros_survive_a_csv_file(tmp_path):
     (tmp_path / "zip.csv").write_text("zip\n01\n02\n01\n")
     options = [{"code": "01", "label": "East"}, {"code": "02", "label": "West"}]
@@ -156,6 +172,9 @@ def test_wrong_files_are_clear_errors(tmp_path):
         read_survey(tmp_path / "tea.xlsx")
     with pytest.raises(SurveyError, match="This is a codebook"):
         read_survey(tmp_path / "tea.toml")
+    (tmp_path / "semi.csv").write_text("tea;w\n1;1,5\n")
+    with pytest.raises(SurveyError, match="seems to be separated by semicolons"):
+        read_survey(tmp_path / "semi.csv", BOOK_AS_DICT)
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 not a parquet file")
     with pytest.raises(SurveyError, match=r"bad.parquet cannot be read as .parquet"):
         read_survey(tmp_path / "bad.parquet", BOOK_AS_DICT)

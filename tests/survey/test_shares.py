@@ -85,6 +85,44 @@ def test_groups_side_by_side_equal_each_group_alone(sample):
         assert parts.df[g] == alone.df[0]
 
 
+def by_definition(answers):
+    """Definitions, section 3, in loops: sum over strata and all their PSUs of the linearised rows."""
+    design, n = answers.design, answers.design.n
+    stratum = np.zeros(n, dtype=int) if design.stratum is None else design.stratum
+    psu = np.arange(n) if design.psu is None else design.psu
+    y = answers.rows[:, list(answers.question.substantive)]
+    w = design.weight * answers.domain
+    p = w @ y / (w @ y).sum()
+    z = w[:, None] * (y - p * y.sum(axis=1, keepdims=True)) / (w @ y).sum()
+    V = np.zeros((p.size, p.size))
+    for h in np.unique(stratum):
+        totals = np.array([z[psu == a].sum(axis=0) for a in np.unique(psu[stratum == h])])
+        gap = totals - totals.mean(axis=0)
+        V += len(totals) / (len(totals) - 1) * gap.T @ gap
+    return p, V
+
+
+@given(samples(), st.booleans(), st.booleans(), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_covariances_follow_the_definition(sample, strata, psus, fractional):
+    places, full, group, seed = sample
+    design = Design(full.weight, full.stratum if strata else None, full.psu if psus else None)
+    rows = Answers.from_places(TEA, places).rows
+    if fractional:
+        rows = rows * 0.4 + np.random.default_rng(seed).dirichlet([1, 1, 1], places.size) * 0.6
+        rows[places < 0] = 0
+    question = TEA
+    if fractional:  # a third of a row may be on an option that carries no opinion
+        question = Question("t", "?", (Option("Tea"), Option("Coffee"), Option("Can't say", substantive=False)))
+    answers = Answers(question, rows, design, group < 2, Source("personas", "x"))
+    if not (answers.domain & answers.answered).any():
+        return
+    shares = estimate(answers)
+    p, V = by_definition(answers)
+    np.testing.assert_allclose(shares.share[0], p, atol=1e-14)
+    np.testing.assert_allclose(shares.covariance[0], V, atol=1e-14)
+
+
 def test_one_hot_rows_without_weights_are_counts():
     shares = estimate(Answers.from_places(TEA, [0] * 20 + [1] * 30 + [2] * 50))
     p = np.array([0.2, 0.3, 0.5])
