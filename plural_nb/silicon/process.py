@@ -150,6 +150,7 @@ class WorkerProcess:
                 wait = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
                 frame = self._frames.get(timeout=wait)
             except queue.Empty:
+                self._process.kill()
                 self.close()
                 raise Cancelled("The request was cancelled; its worker did not listen and was ended.") from None
             if frame is None:

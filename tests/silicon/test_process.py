@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from plural_nb.errors import Cancelled, ModelCrashed, ModelError
+from plural_nb.silicon.gguf import read_model_file
+from plural_nb.silicon.model import Model, open_model
+from plural_nb.silicon.settings import Settings, repacking_crashes
+from plural_nb.survey.question import ask_for
+
+from .conftest import CHATML
+
+QUESTION = ask_for("Tea or coffee?", ["Tea", "Coffee"])
+CROWD = [f"I am person number {i} of many." for i in range(3000)]
+POSIX = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+
+
+def gone(pid: int, seconds: float = 20.0) -> bool:
+    """Whether the process ends by itself; the time is patience, not a claim."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    """Start `work` in a thread; its result or exception lands in the list."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, outcome
+
+
+@POSIX
+def test_a_worker_killed_in_mid_run_is_explained_and_replaced_and_nothing_is_lost(tiny: Model) -> None:
+    done: list[int] = []
+
+    def kill_after_five(answered: int, _: int) -> None:
+        done.append(answered)
+        if answered == 5:
+            os.kill(tiny._process.pid, signal.SIGKILL)
+
+    with pytest.raises(ModelCrashed, match=r"tiny\.gguf.*SIGKILL.*memory ran out") as caught:
+        tiny.ask(QUESTION, persona=CROWD, examples=0, on_progress=kill_after_five)
+    assert "llama" in caught.value.log
+    assert tiny.log == caught.value.log
+    kept = len(tiny._replies)
+    assert kept >= 5
+    first = []
+    tiny.ask(QUESTION, persona=CROWD[:50], examples=0, on_progress=lambda *p: first.append(p))
+    assert first[0][0] > 0  # some of these were answered before the crash
+    assert first[-1] == (50, 50)
+
+
+@POSIX
+def test_a_worker_that_died_between_calls_is_replaced_in_silence(tiny: Model) -> None:
+    os.kill(tiny._process.pid, signal.SIGKILL)
+    assert gone(tiny._process.pid)
+    assert tiny.ask(QUESTION, examples=0).answered.all()
+
+
+def test_a_cancelled_run_keeps_its_worker_and_its_replies(tiny: Model) -> None:
+    worker = tiny._process.pid
+    started = threading.Event()
+    thread, outcome = in_thread(
+        lambda: tiny.ask(QUESTION, persona=CROWD, examples=0, on_progress=lambda d, _: d > 3 and started.set())
+    )
+    assert started.wait(60)
+    tiny.cancel()
+    thread.join(60)
+    assert isinstance(outcome[0], Cancelled)
+    assert 3 < len(tiny._replies) < len(CROWD)
+    assert tiny.ask(QUESTION, examples=0).answered.all()
+    assert tiny._process.pid == worker
+
+
+def test_cancelling_when_nothing_runs_does_nothing_to_the_next_request(tiny: Model) -> None:
+    tiny.cancel()
+    tiny.ask(QUESTION, examples=0)
+    tiny.cancel()
+    assert tiny.ask(QUESTION, persona="I am new.", examples=0).answered.all()
+
+
+ABORT = """
+import ctypes, json, sys, threading, time
+from plural_nb.errors import Cancelled
+from plural_nb.silicon.engine import LlamaModel
+stop = ctypes.create_string_buffer(2)
+m = LlamaModel(sys.argv[1], threads=1, extra_buffers=False, context=None, cancelled=stop)
+prompt = tuple(i % 250 for i in range(500))
+truth = m.next_logits(prompt)
+m.forget()
+m._is_cancelled = lambda: False  # only llama.cpp itself can notice now, in mid-decode
+stop[0] = b"\\1"
+try:
+    m.next_logits(prompt)
+    outcome = "finished"
+except Cancelled:
+    outcome = "cancelled"
+stop[0] = b"\\0"
+print(json.dumps([outcome, m._decoded, float(abs(m.next_logits(prompt) - truth).max())]))
+"""
+
+
+def test_llama_cpp_itself_stops_within_a_decode_and_starts_clean(
+    tiny_path: Path, run_python: Callable[..., Any]
+) -> None:
+    outcome, remembered, difference = run_python(ABORT, tiny_path)
+    assert outcome == "cancelled"
+    assert remembered == []
+    assert difference < 1e-4
+
+
+def test_an_error_in_a_progress_callback_reaches_the_caller_and_frees_the_worker(tiny: Model) -> None:
+    def fail(done: int, _: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tiny.ask(QUESTION, persona=CROWD, examples=0, on_progress=fail)
+    worker = tiny._process.pid
+    assert tiny.ask(QUESTION, persona="I am next.", examples=0).answered.all()
+    assert tiny._process.pid == worker
+
+
+def test_closing_ends_a_run_in_another_thread(tiny: Model) -> None:
+    started = threading.Event()
+    thread, outcome = in_thread(
+        lambda: tiny.ask(QUESTION, persona=CROWD, examples=0, on_progress=lambda d, _: d > 3 and started.set())
+    )
+    assert started.wait(60)
+    worker = tiny._process.pid
+    tiny.close()
+    thread.join(60)
+    assert isinstance(outcome[0], Cancelled)
+    assert gone(worker)
+
+
+def test_two_threads_may_ask_one_model_at_once(tiny: Model) -> None:
+    asked = [[f"I am {name} {i}." for i in range(20)] for name in ("Ann", "Bob")]
+    runs = [in_thread(lambda p=p: tiny.ask(QUESTION, persona=p, examples=0)) for p in asked]
+    for thread, _ in runs:
+        thread.join(60)
+    alone = [tiny.ask(QUESTION, persona=p, examples=0).rows for p in asked]
+    for (_, [answers]), rows in zip(runs, alone, strict=True):
+        assert answers.rows == pytest.approx(rows, abs=0)
+
+
+def test_a_forgotten_model_ends_its_worker(tiny_path: Path) -> None:
+    model = open_model(tiny_path)
+    worker = model._process.pid
+    del model
+    gc.collect()
+    assert gone(worker)
+
+
+SCRIPT = """
+import sys
+from plural_nb.silicon.model import open_model
+from plural_nb.survey.question import ask_for
+model = open_model(sys.argv[1])
+print(model._process.pid, flush=True)
+crowd = [f"I am person number {{i}} of many." for i in range(20_000)]
+{last}
+"""
+BUSY = """
+model.ask(ask_for("Tea?", ["Yes", "No"]), persona=crowd, examples=0,
+          on_progress=lambda done, _: done == 20 and print("busy", flush=True))
+"""
+IDLE = "import time; print('idle', flush=True); time.sleep(600)"
+
+
+@pytest.mark.parametrize("how", ["a bare script", "python -c"])
+@pytest.mark.parametrize("last", [BUSY, IDLE], ids=["busy", "idle"])
+def test_a_parent_killed_outright_leaves_no_worker(tiny_path: Path, tmp_path: Path, how: str, last: str) -> None:
+    code = SCRIPT.format(last=last)
+    script = tmp_path / "bare.py"  # no __main__ guard
+    script.write_text(code)
+    command = [sys.executable, *(["-c", code] if how == "python -c" else [str(script)]), str(tiny_path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    assert parent.stdout.readline().strip() in ("busy", "idle")
+    assert psutil.pid_exists(worker)
+    parent.kill()
+    parent.wait()
+    assert gone(worker)
+
+
+def test_a_parent_that_just_ends_leaves_no_worker(tiny_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(last=""), str(tiny_path)], capture_output=True, text=True, check=True
+    )
+    assert gone(int(done.stdout))
+    assert done.stderr == ""
+
+
+def test_a_kernel_that_is_killed_restarted_or_shut_down_leaves_no_worker(tiny_path: Path) -> None:
+    from jupyter_client import KernelManager
+
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    try:
+        for how in ("restart", "kill"):
+            client = manager.blocking_client()
+            client.start_channels()
+            client.wait_for_ready(timeout=60)
+            code = SCRIPT.format(last="").replace("sys.argv[1]", repr(str(tiny_path)))
+            said = []
+            client.execute_interactive(code, timeout=60, output_hook=said.append, store_history=False)
+            worker = int("".join(m["content"].get("text", "") for m in said))
+            assert psutil.pid_exists(worker)
+            client.stop_channels()
+            if how == "restart":
+                manager.restart_kernel(now=False)
+            else:
+                psutil.Process(manager.provisioner.pid).kill()
+            assert gone(worker)
+    finally:
+        manager.shutdown_kernel(now=True)
+
+
+@POSIX
+def test_an_interrupt_for_the_whole_group_does_not_reach_the_worker(tiny: Model) -> None:
+    """Jupyter interrupts a kernel by a signal to its process group."""
+    assert os.getpgid(tiny._process.pid) != os.getpgid(0)
+
+
+@pytest.mark.parametrize("path", [None, "", ".", "{here}"])
+def test_modules_in_the_users_folder_stay_out_of_the_worker(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | None
+) -> None:
+    for name in ("json", "numpy", "llama_cpp", "jinja2", "signal"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
+    monkeypatch.chdir(tmp_path)
+    if path is not None:
+        monkeypatch.setenv("PYTHONPATH", path.format(here=tmp_path))
+    with open_model(tiny_path) as model:
+        assert model.ask(QUESTION, examples=0).answered.all()
+
+
+def test_the_worker_imports_neither_polars_nor_charts(write_model: Callable[..., Path]) -> None:
+    with open_model(write_model(tokenizer__chat_template=CHATML)) as model:
+        model.ask(QUESTION)
+        with model._asking:
+            loaded = set(model._request("modules")["modules"])
+    assert {"numpy", "llama_cpp"} <= loaded
+    unwanted = {"polars", "altair", "anywidget", "ipywidgets", "IPython", "statsmodels", "scipy", "pandas"}
+    assert not unwanted & loaded
+    ours = {name for name in loaded if name.startswith("plural_nb.")}
+    assert {name.split(".")[1] for name in ours} == {"errors", "silicon"}
+    assert not ours & {"plural_nb.silicon.model", "plural_nb.silicon.prompt", "plural_nb.silicon.finding"}
+
+
+def test_the_notebooks_process_never_loads_llama_cpp(tiny_path: Path, run_python: Callable[..., Any]) -> None:
+    code = """
+import json, sys
+from plural_nb.silicon.model import open_model
+from plural_nb.survey.question import ask_for
+with open_model(sys.argv[1]) as model:
+    model.ask(ask_for("Tea?", ["Yes", "No"]))
+print(json.dumps("llama_cpp" in sys.modules))
+"""
+    assert run_python(code, tiny_path) is False
+
+
+FAKE = """
+import json, os, signal, sys
+for line in sys.stdin:
+    frame = json.loads(line)
+    if frame["op"] == "open" and (frame["extra_buffers"] or {always}):
+        sys.stderr.write("ggml: loading\\n")
+        sys.stderr.flush()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    print(json.dumps({{"event": "done", "id": frame["id"], "context": 1}}), flush=True)
+"""
+
+
+@POSIX
+def test_a_crash_while_loading_is_tried_again_with_safe_settings_which_are_remembered(tiny_path: Path) -> None:
+    command = [sys.executable, "-c", FAKE.format(always=False)]
+    with Model(read_model_file(tiny_path), Settings(1), command=command) as model:
+        assert model.settings.extra_buffers is False
+    assert repacking_crashes()
+    with open_model(tiny_path) as model:  # the next model on this machine starts with them
+        assert model.settings.extra_buffers is False
+        assert model.ask(QUESTION, examples=0).answered.all()
+
+
+@POSIX
+def test_a_crash_in_spite_of_safe_settings_is_reported_and_not_remembered(tiny_path: Path) -> None:
+    command = [sys.executable, "-c", FAKE.format(always=True)]
+    with pytest.raises(ModelCrashed, match=r"tiny\.gguf.*SIGSEGV") as caught:
+        Model(read_model_file(tiny_path), Settings(1), command=command)
+    assert caught.value.log == "ggml: loading"
+    assert not repacking_crashes()
+
+
+def test_safe_settings_give_the_same_answers(tiny_path: Path) -> None:
+    rows = []
+    for extra_buffers in (True, False):
+        with Model(read_model_file(tiny_path), Settings(1, extra_buffers)) as model:
+            rows.append(model.ask(QUESTION, examples=0).rows)
+    assert rows[0] == pytest.approx(rows[1], abs=2e-3)
+
+
+def test_an_endless_template_is_ended_and_the_model_still_answers(write_model: Callable[..., Path]) -> None:
+    endless = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"
+    with open_model(write_model(tokenizer__chat_template=endless)) as model:
+        with pytest.raises(ModelError, match="did not finish within"):
+            model.ask(QUESTION)
+        assert model.ask(QUESTION, mode="completion", examples=0).answered.all()
+
+
+@POSIX
+def test_a_worker_that_does_not_listen_is_ended_on_cancel(tiny: Model) -> None:
+    worker = tiny._process.pid
+    os.kill(worker, signal.SIGSTOP)
+    thread, outcome = in_thread(lambda: tiny.ask(QUESTION, examples=0))
+    while not tiny._process._running:
+        time.sleep(0.01)
+    tiny.cancel()
+    thread.join(60)
+    assert isinstance(outcome[0], Cancelled)
+    assert gone(worker)
+    assert tiny.ask(QUESTION, examples=0).answered.all()
+
+
+def test_what_a_library_prints_does_not_disturb_the_protocol(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import atexit, os\nos.write(2, b'noise\\n')\n")
+    (tmp_path / "noisy").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with open_model(tiny_path) as model:
+        assert model.ask(QUESTION, examples=0).rows.sum() == pytest.approx(1)
+
+
+def test_thousands_of_prompts_pass_through_the_pipes(tiny: Model) -> None:
+    answers = tiny.ask(QUESTION, persona=CROWD, examples=0)
+    assert answers.rows.shape == (3000, 2)
+    assert np.allclose(answers.rows.sum(axis=1), 1)
