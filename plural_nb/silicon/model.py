@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from plural_nb import resources
 from plural_nb.answers import Answers, Source
 from plural_nb.errors import ModelCrashed, ModelError, nearest
 from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
@@ -295,6 +296,8 @@ class Model:
     def _load(self, stop: threading.Event | None) -> None:
         path = self.file.path.absolute()
         process = self._process = WorkerProcess(str(self.file.path), self._command)
+        if self._closed:  # in another thread, while this one started a process
+            process.close()
         try:
             done = process.request(
                 "open",
@@ -350,6 +353,9 @@ def _find(model: str | os.PathLike[str]) -> ModelFile:
     path = Path(text).expanduser()
     if path.exists() or isinstance(model, os.PathLike) or text.lower().endswith(".gguf") or os.sep in text:
         return read_model_file(path)
+    shipped = resources.data("models", f"{text}.gguf")
+    if shipped.is_file():  # known without looking through the machine
+        return read_model_file(shipped)
     from plural_nb.silicon.finding import find_models
 
     found = find_models()

@@ -41,7 +41,7 @@ def found_files(environment: Mapping[str, str] | None = None, home: Path | None 
         yield from _below(resources.data("models"), "plural_nb", deepest=1)
     except PluralError:
         pass  # an installation without its data still finds the user's models
-    yield from _below(Path.cwd(), "current folder", deepest=1)
+    yield from _below(Path(), "current folder", deepest=1)
     for entry in filter(None, env.get("PLURAL_NB_MODELS", "").split(os.pathsep)):
         path = Path(entry).expanduser()
         if path.is_dir():
@@ -74,7 +74,7 @@ def _below(folder: Path, place: str, *, deepest: int = DEEPEST) -> Iterator[Foun
     for entry in entries:
         try:
             if entry.name.lower().endswith(".gguf") and not entry.is_dir():
-                yield Found(Path(entry.path), place)
+                yield Found(Path(entry.path).absolute(), place)
             elif deepest > 1 and entry.is_dir(follow_symlinks=False):
                 yield from _below(Path(entry.path), place, deepest=deepest - 1)
         except OSError:
@@ -130,8 +130,18 @@ def _manifests(folder: Path) -> Iterator[Found]:
             continue
         blob = folder / "blobs" / digest.replace(":", "-")
         content = digest.removeprefix("sha256:")
-        missing = "" if blob.exists() else f"Ollama's file of it is missing. Fetch it again: ollama pull {name}"
+        missing = f"Ollama's file of it is missing. Fetch it again: ollama pull {name}" if _missing(blob) else ""
         yield Found(blob, "Ollama", name, content, missing)
+
+
+def _missing(blob: Path) -> bool:
+    try:
+        blob.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # there, but not for us: described as unreadable later
+    return False
 
 
 def _digest(manifest: Path) -> str:

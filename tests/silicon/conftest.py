@@ -142,6 +142,39 @@ def tiny_model(
     return described, tensors
 
 
+def tiny_recurrent_model(seed: int = 0, width: int = 32) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Keys and tensors of a mamba-architecture model: its memory is a state that cannot be cut back."""
+    keys, _ = tiny_model()
+    keys = {key: value for key, value in keys.items() if not key.startswith("llama.")}
+    inner, state, rank, kernel = 2 * width, 8, 2, 4
+    keys |= {"general.architecture": "mamba", "mamba.context_length": 1024, "mamba.embedding_length": width}
+    keys |= {"mamba.feed_forward_length": 0, "mamba.attention.head_count": 0, "mamba.block_count": 1}
+    keys |= {"mamba.ssm.conv_kernel": kernel, "mamba.ssm.inner_size": inner, "mamba.ssm.state_size": state}
+    keys |= {"mamba.ssm.time_step_rank": rank, "mamba.attention.layer_norm_rms_epsilon": 1e-5}
+    size = len(keys["tokenizer.ggml.tokens"])
+    draw = np.random.default_rng(seed)
+
+    def weights(*shape: int) -> np.ndarray:
+        return (draw.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
+
+    one = np.ones(width, dtype=np.float32)
+    return keys, {
+        "token_embd.weight": 2 * weights(size, width),
+        "output_norm.weight": one,
+        "output.weight": 3 * weights(size, width),
+        "blk.0.attn_norm.weight": one,
+        "blk.0.ssm_in.weight": 2 * weights(2 * inner, width),
+        "blk.0.ssm_conv1d.weight": weights(inner, kernel),
+        "blk.0.ssm_conv1d.bias": weights(inner),
+        "blk.0.ssm_x.weight": weights(rank + 2 * state, inner),
+        "blk.0.ssm_dt.weight": weights(inner, rank),
+        "blk.0.ssm_dt.bias": weights(inner),
+        "blk.0.ssm_a": -np.abs(weights(inner, state)),
+        "blk.0.ssm_d": weights(inner),
+        "blk.0.ssm_out.weight": 3 * weights(width, inner),
+    }
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes the user's cache."""

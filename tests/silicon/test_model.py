@@ -15,7 +15,7 @@ from plural_nb.silicon.prompt import Message, Prompt, Reply
 from plural_nb.survey.design import Design
 from plural_nb.survey.question import Option, Question, ask_for
 
-from .conftest import CHATML, piece_vocabulary, tiny_model
+from .conftest import CHATML, gguf_bytes, piece_vocabulary, tiny_model, tiny_recurrent_model
 
 QUESTION = ask_for("Tea or coffee?", ["Tea", "Coffee", "Neither"])
 PERSONAS = ["I am a baker.", "I am a baker and old.", "", "I live by the sea."]
@@ -117,6 +117,42 @@ def test_letters_equal_a_plain_evaluation_token_by_token(
     found = np.array([r.probabilities for r in answers.replies])
     assert found == pytest.approx(truth, abs=tolerance)
     assert truth.max() > 10 * 2e-4  # else the comparison would say nothing
+
+
+def test_a_model_that_cannot_cut_its_memory_answers_as_if_each_prompt_came_first(tmp_path: Path) -> None:
+    """Recurrent models go the careful way by what their memory can do: no prompt leaves a trace in the next."""
+    path = tmp_path / "mamba.gguf"
+    path.write_bytes(gguf_bytes(*tiny_recurrent_model()))
+    with open_model(path) as model:
+        together = model.ask(QUESTION, persona=PERSONAS, examples=0)
+    for i, persona in enumerate(PERSONAS):
+        with open_model(path) as model:
+            alone = model.ask(QUESTION, persona=persona, examples=0)
+        assert together.rows[i] == pytest.approx(alone.rows[0], abs=1e-5)
+    assert together.rows.std(axis=0).max() > 1e-3  # the personas do make a difference
+
+
+CONTINUATIONS = """
+import ctypes, json, sys
+from plural_nb.silicon.asking import prepare
+from plural_nb.silicon.engine import LlamaModel
+m = LlamaModel(sys.argv[1], threads=1, extra_buffers=False, context=None, cancelled=ctypes.create_string_buffer(2))
+one = prepare(m, None, {"text": sys.argv[2], "messages": [], "forms": [[" A", "A"], [" B", "B"]]})
+print(json.dumps([[m.piece(t) for t in one.tokens], [[[m.piece(t) for t in f] for f in o] for o in one.options]]))
+"""
+
+
+@pytest.mark.parametrize("vocabulary", [None, piece_vocabulary()], ids=["BPE", "SentencePiece"])
+@pytest.mark.parametrize("end", ["Answer:", "Answer: "])
+def test_forms_continue_the_prompt_as_it_was_sent(
+    write_model: Callable[..., Path], run_python: Callable[..., Any], vocabulary: dict[str, Any] | None, end: str
+) -> None:
+    """Both tokenizers have one token for " A". Behind "Answer: " the space is spent: "A" alone continues the prompt,
+    although the tokenizer would write "Answer: A" with that token; " A" then is a second space and A.
+    """
+    pieces, options = run_python(CONTINUATIONS, write_model(vocabulary=vocabulary), f"Tea?\n{end}")
+    assert pieces[-1] == end[-1]
+    assert [set(map(tuple, forms)) for forms in options] == [{(f" {x}",), (x,)} for x in "AB"]
 
 
 def test_variants_are_normalised_first_and_then_averaged(tiny: Model) -> None:

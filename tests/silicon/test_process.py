@@ -350,14 +350,28 @@ def test_a_worker_that_does_not_listen_is_ended_on_cancel(tiny: Model) -> None:
     assert tiny.ask(QUESTION, examples=0).answered.all()
 
 
+NOISE = """
+import os, threading, time
+def noise():
+    while os.fstat(1).st_ino != os.fstat(2).st_ino:  # until the worker has taken its pipes
+        time.sleep(0.001)
+    os.write(1, b"noise from native code\\n")
+    print("noise from Python", flush=True)
+threading.Thread(target=noise, daemon=True).start()
+"""
+
+
+@POSIX
 def test_what_a_library_prints_does_not_disturb_the_protocol(
     tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import atexit, os\nos.write(2, b'noise\\n')\n")
-    (tmp_path / "noisy").mkdir()
+    (tmp_path / "sitecustomize.py").write_text(NOISE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with open_model(tiny_path) as model:
         assert model.ask(QUESTION, examples=0).rows.sum() == pytest.approx(1)
+        whole = os.pread(model._process._log_file.fileno(), 1 << 20, 0)
+        assert b"noise from native code" in whole
+        assert b"noise from Python" in whole
 
 
 def test_thousands_of_prompts_pass_through_the_pipes(tiny: Model) -> None:
