@@ -54,6 +54,11 @@ def test_a_population_is_what_a_filter_would_pick(survey):
     assert shares.share[0, 0] == pytest.approx(w[filtered["q"].to_numpy() == 1].sum() / w.sum())
 
 
+def test_people_of_weight_zero_are_not_counted(survey):
+    assert survey.count().n == N - 1
+    assert survey.count(weighted=False).n == N
+
+
 def test_people_whose_level_is_missing_are_in_no_level(survey):
     everywhere = Population({"region": ["North", "South", "East", "West"]})
     assert everywhere.mask(survey).sum() == N - 10

@@ -200,6 +200,26 @@ def test_fractional_rows_are_estimated_like_means():
     np.testing.assert_allclose(shares.deff_wr, 1.0)
 
 
+def test_korn_graubard_takes_no_more_people_than_there_are():
+    # Personas that nearly agree vary far less than 50 people of one mind each: their n* would be in the thousands.
+    first = np.linspace(0.39, 0.41, 50)
+    rows = np.stack([first, 1 - first], axis=1)
+    source = Source("personas", "demo")
+    answers = Answers(ask_for("?", ["A", "B"]), rows, Design(np.ones(50)), np.ones(50, dtype=bool), source)
+    capped = estimate(answers, interval="korn-graubard")
+    exact = stats.binomtest(20, 50).proportion_ci(0.95, "exact")
+    assert (capped.low[0, 0], capped.high[0, 0]) == (pytest.approx(exact.low), pytest.approx(exact.high))
+    free = estimate(answers, interval="korn-graubard", cap=False)
+    assert free.high[0, 0] - free.low[0, 0] < 0.05
+
+
+def test_people_of_weight_zero_are_not_counted():
+    design = Design(np.array([1.0, 2.0, 0.0, 0.0]))
+    shares = estimate(Answers.from_places(TEA, [0, 1, 1, 2], design=design))
+    assert (shares.n[0], shares.df[0]) == (2, 1)
+    np.testing.assert_allclose(shares.share[0], [1 / 3, 2 / 3, 0])
+
+
 def test_a_single_model_row_has_no_standard_error_and_shows_its_spread():
     question = ask_for("?", ["A", "B"])
     model = Source("model", "demo")

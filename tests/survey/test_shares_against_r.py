@@ -1,7 +1,6 @@
 """Shares, standard errors and intervals equal R's survey package to 1e-10."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,10 +97,3 @@ def test_a_domain_is_not_a_filtered_file(likert, likert_answers, designs):
     np.testing.assert_allclose(as_domain.share, filtered.share)
     assert as_domain.n[0] == filtered.n[0]
     assert (as_domain.se[0] > 1.05 * filtered.se[0]).any()
-
-
-def test_the_capped_korn_graubard_interval_is_never_narrower(likert, likert_answers, designs):
-    answers = replace(likert_answers(likert, "q2", designs["likert_wonly"]))
-    free = estimate(answers, interval="korn-graubard", by=likert["region"], cap=False)
-    capped = estimate(answers, interval="korn-graubard", by=likert["region"])
-    assert (capped.high - capped.low >= free.high - free.low - 1e-15).all()
