@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from plural_nb.errors import SurveyError, nearest
 from plural_nb.survey.design import Floats
@@ -49,14 +49,14 @@ def bounds(
     upper = (1 + level) / 2
     certain = (share <= 0) | (share >= 1) | (se <= _NO_SE)
     with np.errstate(all="ignore"):
-        t = stats.t.ppf(upper, df)
+        t = special.stdtrit(df, upper)
         if interval == "wald":
             low, high = share - t * se, share + t * se
         elif interval == "logit":
             centre, reach = special.logit(share), t * se / (share * (1 - share))
             low, high = special.expit(centre - reach), special.expit(centre + reach)
         else:
-            n_star = share * (1 - share) / np.square(se) * np.square(stats.t.ppf(upper, n - 1) / t)
+            n_star = share * (1 - share) / np.square(se) * np.square(special.stdtrit(n - 1, upper) / t)
             low, high = _clopper_pearson(share, np.minimum(n_star, n) if cap else n_star, level)
         low = np.where(df <= 0, 0.0, low)
         high = np.where(df <= 0, 1.0, high)
@@ -68,6 +68,6 @@ def bounds(
 
 def _clopper_pearson(share: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:
     chosen, tail = share * n, (1 - level) / 2
-    low = np.where(chosen <= 0, 0.0, stats.beta.ppf(tail, chosen, n - chosen + 1))
-    high = np.where(chosen >= n, 1.0, stats.beta.ppf(1 - tail, chosen + 1, n - chosen))
+    low = np.where(chosen <= 0, 0.0, special.betaincinv(chosen, n - chosen + 1, tail))
+    high = np.where(chosen >= n, 1.0, special.betaincinv(chosen + 1, n - chosen, 1 - tail))
     return low, high
