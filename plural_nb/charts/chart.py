@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from plural_nb.charts.renderer import mimebundle
+from plural_nb.charts.renderer import enable_offline_renderer, mimebundle
 from plural_nb.charts.theme import FILE_FONT, wrapped
 
 Row = Mapping[str, Any]
@@ -34,7 +34,7 @@ class Key:
 class Chart:
     """A chart as data and a sentence.
 
-    spec: Vega-Lite whose data is the dataset named "rows"; it holds no data. Charts of equal `shape` have equal specs,
+    spec: Vega-Lite whose data is the dataset named "rows"; it holds none. Charts of equal `shape` have equal specs,
         so a living view takes the rows of one in place of another's.
     rows: what is drawn, one mapping per mark. frame: the same for analysis, one row per bar, unrounded.
     title, subtitle: what was asked, of whom. keys: the legend. notes: what a reader must know, one sentence each.
@@ -64,7 +64,10 @@ class Chart:
         spec["width"] = width
         spec["description"] = self.summary
         spec["config"]["font"] = FILE_FONT
-        label = json.dumps({k.mark: f"{k.name}, framed" if k.mark == "model" else k.name for k in self.keys}) + "[datum.value]"
+        label = (
+            json.dumps({k.mark: f"{k.name}, framed" if k.mark == "model" else k.name for k in self.keys})
+            + "[datum.value]"
+        )
         shown = [key.mark for key in self.keys]
         for name in ("fill", "fillOpacity", "stroke"):
             channel = spec["layer"][0]["encoding"][name]
@@ -81,6 +84,7 @@ class Chart:
         """Return the figure as an Altair chart, to be changed further."""
         import altair as alt
 
+        enable_offline_renderer()
         return alt.LayerChart.from_dict(self.figure(), validate=False)
 
     def save(self, path: str | os.PathLike[str]) -> Path:

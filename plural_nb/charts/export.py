@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,14 +68,10 @@ def svg(chart: Chart, *, ink: str = INK, paper: str = PAPER, titled: bool = True
 
 
 def vega_lite_version() -> str:
-    """The Vega-Lite of vl-convert that is nearest to the one Altair writes ("6.4")."""
-    import altair
+    """The newest Vega-Lite 6 that vl-convert carries ("6.4"); charts are written in it."""
     import vl_convert
 
-    wanted = re.sub(r"^v", "", altair.SCHEMA_VERSION).split(".")[:2]
-    versions = list(vl_convert.get_vegalite_versions())
-    same = [v for v in versions if v.split(".")[0] == wanted[0]]
-    return ".".join(wanted) if ".".join(wanted) in versions else (same or versions)[-1]
+    return str(next(v for v in reversed(vl_convert.get_vegalite_versions()) if v.startswith("6.")))
 
 
 def page(chart: Chart, *, sections: Sequence[Section] = ()) -> str:
@@ -140,7 +135,8 @@ figure { margin: 0 0 1.25rem; }
 figure svg { max-width: 100%; height: auto; display: block; overflow: visible; }
 ul { padding-left: 1.1rem; color: var(--quiet); }
 ul:empty { display: none; }
-table { border-collapse: collapse; width: 100%; margin: 1.5rem 0; font-size: .93rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; margin: 1.5rem 0; font-size: .93rem;
+  font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--quiet); padding-bottom: .4rem; }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td:nth-child(3), td:nth-child(4) { white-space: nowrap; }

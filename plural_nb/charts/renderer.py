@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from types import ModuleType
 from typing import Any
-
-import altair as alt
 
 MIME = "application/vnd.vegalite.v5+json"
 NAME = "plural_nb"
 
 
 def enable_offline_renderer() -> None:
-    """Have Altair show charts through the Vega that JupyterLab carries itself.
+    """Have Altair show charts through the Vega that JupyterLab carries itself, now or once Altair is imported.
 
-    >>> import altair as alt
+    Importing Altair takes seconds on a machine with all of Jupyter's schema packages, and charts here do not need it.
+
     >>> enable_offline_renderer()
+    >>> import altair as alt
     >>> alt.renderers.active
     'plural_nb'
     """
-    alt.renderers.register(NAME, mimebundle)
-    alt.renderers.enable(NAME)
+    if "altair" in sys.modules:
+        _enable(sys.modules["altair"])
+    elif not any(isinstance(finder, _WhenAltairComes) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _WhenAltairComes())
 
 
 def mimebundle(spec: dict[str, Any], **metadata: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -34,3 +41,28 @@ def mimebundle(spec: dict[str, Any], **metadata: Any) -> tuple[dict[str, Any], d
     options = {"renderer": "svg", "actions": False, "ast": True, **metadata.get("embed_options", {})}
     text = str(spec.get("description") or "A chart; open the notebook in JupyterLab to see it.")
     return {MIME: declared, "text/plain": text}, {MIME: {"embed_options": options}}
+
+
+def _enable(altair: ModuleType) -> None:
+    altair.renderers.register(NAME, mimebundle)
+    altair.renderers.enable(NAME)
+
+
+class _WhenAltairComes(importlib.abc.MetaPathFinder):
+    """Lets Altair be imported as ever, and sets its renderer right after."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name != "altair":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec("altair")
+        if spec is None or spec.loader is None:
+            return spec
+        load = spec.loader.exec_module
+
+        def load_and_enable(module: ModuleType) -> None:
+            load(module)
+            _enable(module)
+
+        spec.loader.exec_module = load_and_enable  # type: ignore[method-assign]
+        return spec

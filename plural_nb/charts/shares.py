@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import polars as pl
 
 from plural_nb.charts.chart import DATA, Chart, Key
 from plural_nb.charts.theme import HUMANS, MODELS, MUTED, config, percent, wrapped
 from plural_nb.errors import PluralError
+from plural_nb.survey.shares import Shares
 
 if TYPE_CHECKING:
     from plural_nb.compare.comparison import Comparison
-    from plural_nb.survey.shares import Shares
 
 LEAST_CAPTURED_MASS = 0.5
 _COLUMNS = (("option_text", "Option"), ("name", "Who"), ("label", "Share"), ("range", "From – to"), ("note", "Note"))
+_WHO = ["humans", "model"]
 _BAR = 19
 _LINE = 17
 
@@ -84,11 +83,10 @@ def humans_and_model(
 
 
 def _sides(comparison: Comparison | Shares, model: Shares | None) -> tuple[Shares, ...]:
-    both: tuple[Any, ...]
-    if hasattr(comparison, "a"):
-        both = (comparison.a, comparison.b)
-    else:
+    if isinstance(comparison, Shares):
         both = (comparison,) if model is None else (comparison, model)
+    else:
+        both = (comparison.a, comparison.b)
     for shares in both:
         if len(shares.groups) != 1:
             raise PluralError(f"This chart shows one population; these shares have {len(shares.groups)} groups.")
@@ -143,67 +141,78 @@ def _top(rows: list[dict[str, Any]], options: int) -> float:
 
 @lru_cache(maxsize=32)
 def _spec(lines: int) -> dict[str, Any]:
-    who = ["humans", "model"]
-    bar = max(_BAR, _LINE * lines / 2)
-    # Vega anchors a label of several lines at its first; half of the others' height centres it on its bars.
-    up = alt.ExprRef("-7 * (length(split(datum.label, '\\n')) - 1)")
-    y = alt.Y("option:N", sort={"field": "place", "op": "min"}, title=None).axis(
-        labelExpr="split(datum.label, '\\n')", labelOffset=up
-    )
-    offset = alt.YOffset("who:N", sort=who).scale(paddingInner=0.12, domain=who)
-    x = alt.X("share:Q", stack=None, title="share of substantive answers").axis(format=".0%", tickCount=5, grid=True).scale(nice=False)
-    grey = alt.datum.muted
-    base = alt.Chart(alt.NamedData(name=DATA)).encode(y=y, yOffset=offset)
+    """The Vega-Lite of this chart, for labels of at most so many lines."""
+    lines_of = "split(datum.{}, '\\n')"
+    y = {
+        "field": "option",
+        "type": "nominal",
+        "sort": {"field": "place", "op": "min"},
+        "title": None,
+        # Vega anchors a label of several lines at its first; half of the others' height centres it on its bars.
+        "axis": {
+            "labelExpr": lines_of.format("label"),
+            "labelOffset": {"expr": f"-7 * (length({lines_of.format('label')}) - 1)"},
+        },
+        "scale": {"paddingInner": 0.28, "paddingOuter": 0.12},
+    }
+    offset = {"field": "who", "type": "nominal", "scale": {"domain": _WHO, "paddingInner": 0.12}}
+    x = {
+        "field": "share",
+        "type": "quantitative",
+        "stack": None,
+        "title": "share of substantive answers",
+        "axis": {"format": ".0%", "tickCount": 5},
+        "scale": {"nice": False},
+    }
 
-    def colour(channel: type, scale: list[Any]) -> Any:
-        return channel(
-            "who:N", scale=alt.Scale(domain=who, range=scale), legend=None
-        )  # the legend of a file is put in by `Chart.figure`
+    def layer(mark: dict[str, Any], only: str = "", **encoding: Any) -> dict[str, Any]:
+        filtered = {"transform": [{"filter": only}]} if only else {}
+        return {"mark": mark, **filtered, "encoding": {"y": y, "yOffset": offset, **encoding}}
 
-    bars = base.mark_bar(strokeWidth=1.75, strokeJoin="round").encode(
-        x=x,
-        fill=colour(alt.Fill, [HUMANS, MODELS]),
-        fillOpacity=colour(alt.FillOpacity, [1, 0.22]),
-        stroke=colour(alt.Stroke, [HUMANS, MODELS]),
-    )
-    # A second set of bars over the first, because a condition on the colour would take the legend with it.
-    greyed = base.transform_filter(grey).mark_bar(fill="#b9b9b9", stroke=MUTED, strokeWidth=1.75, strokeDash=[3, 3])
-    reach = alt.Chart(alt.NamedData(name=DATA)).mark_point(opacity=0, size=0).encode(x="top:Q")
-    interval = base.transform_filter(alt.datum.whisker == "interval").encode(x="low:Q", x2="high:Q")
-    spread = base.transform_filter(alt.datum.whisker == "spread").encode(x="low:Q", x2="high:Q")
-    ends = [
-        base.transform_filter(alt.datum.whisker == "interval").mark_tick(thickness=1.5, size=9).encode(x=f"{end}:Q")
-        for end in ("low", "high")
-    ]
-    dots = [
-        base.transform_filter(alt.datum.whisker == "spread")
-        .mark_point(shape="diamond", size=30, filled=True, color="currentColor", opacity=1)
-        .encode(x=f"{end}:Q")
-        for end in ("low", "high")
-    ]
-    text = base.mark_text(align="left", baseline="middle", dx=9).encode(x="end:Q", text="label:N")
-    chart = (
-        alt.layer(
-            bars,
-            greyed.encode(x="share:Q"),
-            reach,
-            interval.mark_rule(strokeWidth=1.5),
-            *ends,
-            spread.mark_rule(strokeWidth=1.5, strokeDash=[2, 3]),
-            *dots,
-            text,
-        )
-        .properties(height=alt.Step(bar, **{"for": "offset"}), width=600)
-        .configure_scale(bandPaddingInner=0.28, bandPaddingOuter=0.12)
-    )
-    spec: dict[str, Any] = chart.to_dict(context={"pre_transform": False})
-    spec["config"] = _merged(config(), spec.get("config", {}))
-    spec["autosize"] = {"type": "fit-x", "contains": "padding"}
-    return spec
+    def by_who(values: list[Any]) -> dict[str, Any]:
+        # `Chart.figure` puts in the legend that a file needs; a live view has its own.
+        return {
+            "field": "who",
+            "type": "nominal",
+            "sort": None,
+            "scale": {"domain": _WHO, "range": values},
+            "legend": None,
+        }
 
-
-def _merged(ours: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    return {**ours, **{k: v for k, v in theirs.items() if k not in ours}}
+    colours = by_who([HUMANS, MODELS])
+    interval, spread = "datum.whisker == 'interval'", "datum.whisker == 'spread'"
+    low, high = ({"field": end, "type": "quantitative"} for end in ("low", "high"))
+    frame = {"type": "bar", "strokeWidth": 1.75, "strokeJoin": "round"}
+    grey = {**frame, "fill": "#b9b9b9", "stroke": MUTED, "strokeDash": [3, 3]}
+    dotted = {"type": "rule", "strokeWidth": 1.5, "strokeDash": [2, 3]}
+    cap = {"type": "tick", "thickness": 1.5, "size": 9}
+    diamond = {"type": "point", "shape": "diamond", "size": 30, "filled": True, "color": "currentColor", "opacity": 1}
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "config": config(),
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "width": 600,
+        "height": {"step": max(_BAR, _LINE * lines / 2), "for": "offset"},
+        "data": {"name": DATA},
+        "layer": [
+            layer(frame, x=x, fill=colours, stroke=colours, fillOpacity=by_who([1, 0.22])),
+            # Grey bars lie over the coloured ones: a condition on the colour would take the legend with it.
+            layer(grey, "datum.muted", x=x),
+            # An unseen point where the axis is to end.
+            {"mark": {"type": "point", "opacity": 0}, "encoding": {"x": {"field": "top", "type": "quantitative"}}},
+            layer({"type": "rule", "strokeWidth": 1.5}, interval, x=low, x2={"field": "high"}),
+            layer(cap, interval, x=low),
+            layer(cap, interval, x=high),
+            layer(dotted, spread, x=low, x2={"field": "high"}),
+            layer(diamond, spread, x=low),
+            layer(diamond, spread, x=high),
+            layer(
+                {"type": "text", "align": "left", "baseline": "middle", "dx": 9},
+                x={"field": "end", "type": "quantitative"},
+                text={"field": "label", "type": "nominal"},
+            ),
+        ],
+    }
 
 
 def _name(shares: Shares) -> str:
