@@ -56,10 +56,15 @@ class Design:
             codes = np.ascontiguousarray(codes, dtype=np.int64)
             if codes.shape != weight.shape:
                 raise SurveyError(f"The design has {weight.size} weights but {codes.size} {name} codes.")
+            if codes.min() < 0:
+                raise SurveyError(
+                    f"The {name} of row {int(np.argmin(codes)) + 1} is {codes.min()}; codes count from 0."
+                )
             object.__setattr__(self, name, codes)
         if self.stratum is not None and self.psu is not None:
-            pairs = np.unique(np.stack([self.psu, self.stratum]), axis=1)
-            if len(np.unique(pairs[0])) != pairs.shape[1]:
+            last = np.zeros(int(self.psu.max()) + 1, dtype=np.int64)
+            last[self.psu] = self.stratum
+            if (last[self.psu] != self.stratum).any():
                 raise SurveyError("A PSU lies in two strata; number PSUs within strata, or combine the two columns.")
 
     @property
@@ -90,7 +95,15 @@ class Design:
         size = len(columns[0]) if columns else n
         if not size:
             raise SurveyError("A design needs at least one respondent.")
-        w = np.ones(size) if weight is None else np.asarray(weight, dtype=np.float64)
+        for name, column in (("weight", weight), ("stratum", stratum), ("psu", psu)):
+            if column is not None and len(column) != size:
+                raise SurveyError(f"The {name} column has {len(column)} rows where the first has {size}.")
+        try:
+            w = np.ones(size) if weight is None else np.asarray(weight, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise SurveyError(
+                "The weights are not all numbers. Write plain numbers, with a point for decimals."
+            ) from None
         h = None if stratum is None else np.unique(np.asarray(stratum).astype(str), return_inverse=True)[1]
         a = None
         if psu is not None:
