@@ -51,7 +51,7 @@ def open_model(
     for name, value in (("n_ctx", n_ctx), ("threads", threads)):
         if value is not None and value < 1:
             raise ModelError(f"{name} must be at least 1, not {value}.")
-    return Model(file, Settings(threads or default_threads(), not repacking_crashes(), n_ctx))
+    return Model(file, Settings(threads or default_threads(file.parameters), not repacking_crashes(), n_ctx))
 
 
 class Model:

@@ -13,6 +13,7 @@ from pathlib import Path
 from plural_nb.silicon.cache import read_facts, write_facts
 
 _FACTS = "safe_settings"
+_SMALL_MODEL = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,13 @@ class Settings:
     context: int | None = None
 
 
-def default_threads() -> int:
-    """All cores up to 4, half of those beyond: hyper-threads add little to decoding, and the notebook needs air."""
+def default_threads(parameters: int) -> int:
+    """One for a model of fewer than 20 M parameters, whose threads would wait for each other more than they compute;
+    else all cores up to 4 and half of those beyond: hyper-threads add little to decoding, and the notebook needs air.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if 0 < parameters < _SMALL_MODEL:
+        return 1
     return cores if cores <= 4 else max(4, cores // 2)
 
 
