@@ -66,7 +66,11 @@ class LlamaModel:
             raise ModelError(f"{path} cannot be loaded by llama.cpp. Its file may be damaged, or newer than llama.cpp.")
         if llama.llama_model_has_encoder(self._model) or not llama.llama_model_has_decoder(self._model):
             raise ModelError(f"{path} is not a plain language model (it has an encoder). Choose another.")
+        if hasattr(llama, "llama_model_is_diffusion") and llama.llama_model_is_diffusion(self._model):
+            raise ModelError(f"{path} is a diffusion model: it does not write word after word. Choose another.")
         self._vocab = llama.llama_model_get_vocab(self._model)
+        if llama.llama_vocab_type(self._vocab) == llama.LLAMA_VOCAB_TYPE_NONE:
+            raise ModelError(f"{path} has no tokenizer, so it cannot read text. Convert the model again.")
         self.vocabulary_size = int(llama.llama_vocab_n_tokens(self._vocab))
         self.trained_context = int(llama.llama_model_n_ctx_train(self._model)) or CONTEXT
         self.limit = min(context or self.trained_context, self.trained_context)

@@ -56,7 +56,8 @@ def describe_files(files: Iterable[Found]) -> list[ModelFile]:
     facts = {str(e.path): e.facts for e in entries.values() if e.facts}
     if any(known.get(path) != fact for path, fact in facts.items()):
         # What other folders hold stays known, so that two notebooks do not make each other read anew.
-        write_facts(_FACTS, {"version": _FACTS_VERSION, "files": {**known, **facts}})
+        others = {path: fact for path, fact in known.items() if os.path.lexists(path)}
+        write_facts(_FACTS, {"version": _FACTS_VERSION, "files": {**others, **facts}})
     return [entry.file for entry in distinct]
 
 

@@ -170,6 +170,8 @@ def _problem(header: Header, architecture: str, size: int) -> str:
     if kind == "mmproj" or architecture in _WITHOUT_ANSWERS:
         what = _WITHOUT_ANSWERS.get(architecture, "the vision or sound half of a model (mmproj)")
         return f"it is {what}, which does not write text. Choose a language model."
+    if _whole(header.keys.get(f"{architecture}.pooling_type")):
+        return "it is an embedding model, which does not write text. Choose a language model."
     if kind == "vocab" or not header.tensors:
         return "it holds a tokenizer only, no weights. Choose the model itself."
     if size < header.needed_bytes:

@@ -134,12 +134,17 @@ class Model:
 
         Raises ModelError for what cannot be asked, Cancelled, or ModelCrashed; replies that came before stay known.
         """
+        if not isinstance(question, Question):
+            raise ModelError(f"A model is asked a Question, not {question!r}. Make one: ask_for(text, options).")
         single = isinstance(persona, str)
         personas = [persona] if isinstance(persona, str) else list(persona)
         if not personas:
             raise ModelError(
                 "There is no persona to ask. Give at least one backstory, or '' for the model's own voice."
             )
+        strange = [p for p in personas if not isinstance(p, str)]
+        if strange:
+            raise ModelError(f"A persona is a text, not {strange[0]!r}. Write its backstory, or '' for no persona.")
         if design is not None and design.n != len(personas):
             raise ModelError(f"The design has {design.n} rows for {len(personas)} personas.")
         per_persona = [

@@ -129,17 +129,16 @@ class Worker:
             if self._cancelled():
                 raise Cancelled("The request was cancelled.")
             prepared.append(prepare(self._model, template, prompt))
-        for i, probabilities in () if request.get("only_prepare") else ask(self._model, prepared):
+        self._told = set()
+        for i, probabilities in ask(self._model, prepared):
             self._reply(i, prepared[i], probabilities)
-        if request.get("only_prepare"):
-            for i, one in enumerate(prepared):
-                self._reply(i, one, ())
         return {"context": self._model.context_size}
 
     def _do_modules(self, request: Frame) -> Frame:
         return {"modules": sorted(sys.modules)}
 
     def _reply(self, i: int, one: Any, probabilities: tuple[float, ...]) -> None:
+        # Each token's text is told once per request: replies share most of their tokens.
         new = set(one.tokens) - self._told
         self._told |= new
         self._say(

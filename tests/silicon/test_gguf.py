@@ -167,6 +167,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ({"general.architecture": "bert"}, "embedding model"),
         ({"general.architecture": "clip"}, "mmproj"),
+        ({"general.architecture": "qwen3", "qwen3.pooling_type": 3}, "embedding model"),
         ({"general.type": "adapter", "general.architecture": "llama"}, "LoRA adapter"),
         ({"general.architecture": "llama", "split.count": 3, "split.no": 1}, "part 2 of 3"),
         ({}, "does not name an architecture"),

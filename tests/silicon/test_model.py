@@ -267,12 +267,27 @@ def test_a_base_model_cannot_chat(tiny: Model) -> None:
         ({"examples": 9}, "between 0 and 3"),
         ({"variants": 0}, "at least 1"),
         ({"persona": []}, "no persona"),
+        ({"persona": ["a", None]}, "not None"),
         ({"persona": ["a"], "design": Design(np.ones(2))}, "2 rows for 1"),
     ],
 )
 def test_bad_requests_say_what_to_do(tiny: Model, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(PluralError, match=says):
         tiny.ask(QUESTION, **arguments)
+
+
+def test_a_bare_text_is_no_question(tiny: Model) -> None:
+    with pytest.raises(ModelError, match="ask_for"):
+        tiny.ask("Tea or coffee?")
+
+
+def test_a_model_without_a_tokenizer_says_so(tmp_path: Path) -> None:
+    keys, tensors = tiny_model()
+    keys = {k: v for k, v in keys.items() if not k.startswith("tokenizer.")}
+    keys |= {"tokenizer.ggml.model": "none", "llama.vocab_size": len(tensors["token_embd.weight"])}
+    (tmp_path / "mute.gguf").write_bytes(gguf_bytes(keys, tensors))
+    with pytest.raises(ModelError, match="no tokenizer"):
+        open_model(tmp_path / "mute.gguf")
 
 
 def test_a_prompt_longer_than_the_context_says_by_how_much(write_model: Callable[..., Path]) -> None:

@@ -144,7 +144,7 @@ def test_an_error_in_a_progress_callback_reaches_the_caller_and_frees_the_worker
     with pytest.raises(KeyboardInterrupt):
         tiny.ask(QUESTION, persona=CROWD, examples=0, on_progress=fail)
     worker = tiny._process.pid
-    assert tiny.ask(QUESTION, persona="I am next.", examples=0).answered.all()
+    assert tiny.ask(QUESTION, persona="Über 100 % — naïve?", examples=0).answered.all()
     assert tiny._process.pid == worker
 
 
