@@ -11,7 +11,11 @@ from typing import Any
 
 
 def cache_folder() -> Path:
-    """The folder for what can be made again: `PLURAL_NB_CACHE`, else the user's cache folder of this system."""
+    """The folder for what can be made again: `PLURAL_NB_CACHE`, else the user's cache folder of this system.
+
+    >>> cache_folder().name != ""
+    True
+    """
     given = os.environ.get("PLURAL_NB_CACHE")
     if given:
         return Path(given).expanduser()

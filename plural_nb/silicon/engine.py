@@ -63,7 +63,10 @@ class LlamaModel:
         if not self._model:
             if self._is_cancelled():
                 raise Cancelled("Loading the model was cancelled.")
-            raise ModelError(f"{path} cannot be loaded by llama.cpp. Its file may be damaged, or newer than llama.cpp.")
+            raise ModelError(
+                f"{path} cannot be loaded by llama.cpp. The file may be damaged, newer than this llama.cpp, or larger "
+                "than the free memory."
+            )
         if llama.llama_model_has_encoder(self._model) or not llama.llama_model_has_decoder(self._model):
             raise ModelError(f"{path} is not a plain language model (it has an encoder). Choose another.")
         if hasattr(llama, "llama_model_is_diffusion") and llama.llama_model_is_diffusion(self._model):

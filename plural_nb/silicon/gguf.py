@@ -125,6 +125,11 @@ def read_model_file(path: str | os.PathLike[str], *, name: str = "") -> ModelFil
     embedding model) comes back with `.problem` saying why. Takes about 10 ms for a vocabulary of 150,000.
 
     Raises ModelError, naming the file and what to do, where there is no well-formed GGUF header of version 2 or 3.
+
+    >>> read_model_file("nowhere.gguf")
+    Traceback (most recent call last):
+        ...
+    plural_nb.errors.ModelError: nowhere.gguf: there is no such file. Check the path; it may have been moved or deleted.
     """
     file = Path(path).expanduser()
     return describe(file, read_header(file), file.stat().st_size, name=name)

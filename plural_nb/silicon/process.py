@@ -187,7 +187,11 @@ class WorkerProcess:
 
 
 def last_words(log: str) -> str:
-    """The line of the log that tells most of what went wrong, as the end of a message; "" for an empty log."""
+    """The line of the log that tells most of what went wrong, as the end of a message; "" for an empty log.
+
+    >>> last_words("loading\\nerror loading model: no such tensor\\nfailed to load model")
+    ' Its last words: error loading model: no such tensor'
+    """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     telling = [line for line in lines if any(word in line.lower() for word in ("assert", "error", "failed", "abort"))]
     # Of a chain of errors the first names the cause, the later ones only pass it on.
