@@ -15,6 +15,8 @@ process that only needs one part loads only that part.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from plural_nb.errors import nearest
@@ -99,10 +101,20 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"plural_nb has no {name!r}. {nearest(name, __all__)}")
     value = getattr(importlib.import_module(f"plural_nb.{_HOME[name]}"), name)
-    # `compare` is also the name of a sub-package, which importing it binds here; the function wins.
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _Package(ModuleType):
+    """Keeps public functions where they are: importing the sub-package `compare` would bind it over `compare()`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
