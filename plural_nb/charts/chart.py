@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from plural_nb.charts.renderer import enable_offline_renderer, mimebundle
-from plural_nb.charts.theme import FILE_FONT, wrapped
+from plural_nb.charts.theme import FILE_FONT, MUTED, wrapped
 
 Row = Mapping[str, Any]
 DATA = "rows"
@@ -71,6 +71,8 @@ class Chart:
         shown = [key.mark for key in self.keys]
         for name in ("fill", "fillOpacity", "stroke"):
             channel = spec["layer"][0]["encoding"][name]
+            if name != "fillOpacity" and any(key.muted for key in self.keys if key.mark == "model"):
+                channel["scale"]["range"] = [channel["scale"]["range"][0], MUTED]
             channel["legend"] = {"title": None, "orient": "top", "labelExpr": label, "values": shown}
         if titled:
             line = int(width / 6.6)

@@ -12,6 +12,24 @@ from typing import Any
 MIME = "application/vnd.vegalite.v5+json"
 NAME = "plural_nb"
 
+_INK: dict[str, Any] = {
+    "background": "transparent",
+    "axis": {
+        "labelColor": "currentColor",
+        "titleColor": "currentColor",
+        "domainColor": "currentColor",
+        "tickColor": "currentColor",
+        "gridColor": "currentColor",
+        "gridOpacity": 0.14,
+    },
+    "legend": {"labelColor": "currentColor", "titleColor": "currentColor"},
+    "header": {"labelColor": "currentColor", "titleColor": "currentColor"},
+    "title": {"color": "currentColor", "subtitleColor": "currentColor"},
+    "text": {"color": "currentColor"},
+    "rule": {"color": "currentColor"},
+    "view": {"stroke": None},
+}
+
 
 def enable_offline_renderer() -> None:
     """Have Altair show charts through the Vega that JupyterLab carries itself, now or once Altair is imported.
@@ -36,8 +54,9 @@ def mimebundle(spec: dict[str, Any], **metadata: Any) -> tuple[dict[str, Any], d
     here use, so the spec is declared as version 5. Drawn as SVG, so that `currentColor` is the page's.
     """
     declared = {**spec, "$schema": "https://vega.github.io/schema/vega-lite/v5.json"}
-    # JupyterLab passes its dark theme to Vega, whose background would hide that ours is transparent.
-    declared.setdefault("background", "transparent")
+    own = spec.get("config", {})
+    # What a chart does not colour itself follows the page; JupyterLab's dark theme for Vega would fit dark pages only.
+    declared["config"] = {**_INK, **own, **{k: {**v, **own.get(k, {})} for k, v in _INK.items() if isinstance(v, dict)}}
     options = {"renderer": "svg", "actions": False, "ast": True, **metadata.get("embed_options", {})}
     text = str(spec.get("description") or "A chart; open the notebook in JupyterLab to see it.")
     return {MIME: declared, "text/plain": text}, {MIME: {"embed_options": options}}

@@ -117,7 +117,7 @@ def _rows(shares: Shares, mark: str, labels: list[list[str]], *, muted: bool) ->
             "label": percent(share),
             "range": f"{percent(low)} – {percent(high)}" if ranged else "",
             "muted": muted,
-            "note": "; ".join(filter(None, ["exact for this prompt" if shares.exact else "", "greyed" if muted else ""])),
+            "note": "; ".join(["exact for this prompt"] * shares.exact + ["greyed"] * muted),
         })  # fmt: skip
     return rows
 
@@ -174,7 +174,7 @@ def _spec(lines: int) -> dict[str, Any]:
         return {
             "field": "who",
             "type": "nominal",
-            "sort": None,
+            "sort": _WHO,
             "scale": {"domain": _WHO, "range": values},
             "legend": None,
         }
@@ -183,7 +183,7 @@ def _spec(lines: int) -> dict[str, Any]:
     interval, spread = "datum.whisker == 'interval'", "datum.whisker == 'spread'"
     low, high = ({"field": end, "type": "quantitative"} for end in ("low", "high"))
     frame = {"type": "bar", "strokeWidth": 1.75, "strokeJoin": "round"}
-    grey = {**frame, "fill": "#b9b9b9", "stroke": MUTED, "strokeDash": [3, 3]}
+    grey = {**frame, "fill": MUTED, "fillOpacity": 0.28, "stroke": MUTED, "strokeDash": [3, 3]}
     dotted = {"type": "rule", "strokeWidth": 1.5, "strokeDash": [2, 3]}
     cap = {"type": "tick", "thickness": 1.5, "size": 9}
     diamond = {"type": "point", "shape": "diamond", "size": 30, "filled": True, "color": "currentColor", "opacity": 1}
@@ -195,8 +195,8 @@ def _spec(lines: int) -> dict[str, Any]:
         "height": {"step": max(_BAR, _LINE * lines / 2), "for": "offset"},
         "data": {"name": DATA},
         "layer": [
-            layer(frame, x=x, fill=colours, stroke=colours, fillOpacity=by_who([1, 0.22])),
-            # Grey bars lie over the coloured ones: a condition on the colour would take the legend with it.
+            # Grey bars are a layer of their own, because a condition on the colour would take the legend with it.
+            layer(frame, "!datum.muted", x=x, fill=colours, stroke=colours, fillOpacity=by_who([1, 0.22])),
             layer(grey, "datum.muted", x=x),
             # An unseen point where the axis is to end.
             {"mark": {"type": "point", "opacity": 0}, "encoding": {"x": {"field": "top", "type": "quantitative"}}},

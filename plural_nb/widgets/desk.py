@@ -54,15 +54,15 @@ class ModelDesk:
     """Answers requests for models one at a time, off the notebook's thread; a newer request displaces an older.
 
     tell: called from the desk's thread with each News, progress at most 15 times a second.
-    opener: opens a model by path or name.
+    opener: opens a model by path or name; `open_model` when None.
 
     At most two models stay open: opening a third closes the one that was not used for longest. Models that were
     `lend` to the desk stay open.
     """
 
-    def __init__(self, tell: Callable[[News], None], opener: Callable[[str], Model] = open_model) -> None:
+    def __init__(self, tell: Callable[[News], None], opener: Callable[[str], Model] | None = None) -> None:
         self._tell = tell
-        self._opener = opener
+        self._opener = opener or open_model
         self._open: OrderedDict[str, Model] = OrderedDict()
         self._lent: dict[str, Model] = {}
         self._answers: dict[tuple[Request, object], Answers] = {}

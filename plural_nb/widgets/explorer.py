@@ -166,7 +166,8 @@ class Explorer(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Close the panel and the models it opened."""
-        self._desk.close()
+        if hasattr(self, "_desk"):  # the constructor may have raised before
+            self._desk.close()
         super().close()
 
     # From here on: how a choice becomes a picture.
