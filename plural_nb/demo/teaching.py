@@ -85,7 +85,9 @@ def _sample(people: People, answers: dict[str, Ints], wave: int) -> pl.DataFrame
     draw = np.random.RandomState(_SEED + wave)
     in_stratum = np.bincount(people.stratum, minlength=STRATA)
     psus = _psus_per_stratum(in_stratum)
-    chosen, psu, base = [], [], []
+    chosen: list[Ints] = []
+    psu: list[Ints] = []
+    base: list[Floats] = []
     for h in range(STRATA):
         for municipality in _by_size(draw, people.municipality[people.stratum == h], int(psus[h])):
             here = np.flatnonzero(people.municipality == municipality)
@@ -121,7 +123,7 @@ def _sample(people: People, answers: dict[str, Ints], wave: int) -> pl.DataFrame
 def _psus_per_stratum(in_stratum: Ints) -> Ints:
     # Between equal and proportional: small regions and villages get enough people for estimates of their own.
     wanted = (in_stratum / in_stratum.sum()) ** 0.35
-    return np.maximum(4, np.round(PSUS_PER_WAVE * wanted / wanted.sum())).astype(np.int64)
+    return np.asarray(np.maximum(4, np.round(PSUS_PER_WAVE * wanted / wanted.sum())), dtype=np.int64)
 
 
 def _by_size(draw: np.random.RandomState, homes: Ints, n: int) -> Ints:

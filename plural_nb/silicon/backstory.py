@@ -44,8 +44,9 @@ def backstories(
     order: "shuffled" tells each respondent's traits in an order of its own, which depends on `seed`, the row and the
         traits' names alone: it stays the same whoever else is told of.
 
-    A trait that was not recorded for someone, and a level without a sentence, are left out of that text; a text may
-    thus be empty. Raises SurveyError for an unknown trait, one told twice, a row that is not there, or an unknown order.
+    A trait that was not recorded for someone, and a level without a sentence, are left out of that text, which may
+    thus be empty. Raises SurveyError for an unknown trait, a trait told twice, a row that is not there, or an unknown
+    order.
 
     >>> from plural_nb.survey.library import load_survey
     >>> backstories(load_survey("anes96"), [0, 1], ["party"])
