@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -282,6 +283,9 @@ class Model:
             return self._process.request(op, stop=stop, **body)
         except ModelCrashed as crash:
             self._last_log = crash.log
+            if self._process is not None and self._process.crashed_in_native_code:
+                # Repacked weights may be the cause even where the warm-up passed; this model goes on without them.
+                self.settings = replace(self.settings, extra_buffers=False)
             raise
         finally:
             self._stop = None
@@ -294,7 +298,7 @@ class Model:
             if not self.settings.extra_buffers:
                 raise
             # The known crash of repacked weights (llama.cpp#20824) shows in the first decode: try once without.
-            self.settings = Settings(self.settings.threads, False, self.settings.context)
+            self.settings = replace(self.settings, extra_buffers=False)
             self._load(stop)
             remember_that_repacking_crashes()
 

@@ -23,6 +23,7 @@ Frame = dict[str, Any]
 GRACE_SECONDS = 3.0
 LOG_LINES = 20
 _COMMAND = ("-P", "-m", "plural_nb.silicon.worker")
+_NATIVE_CRASHES = (signal.SIGSEGV, signal.SIGILL)
 _WINDOWS_CRASHES = {0xC0000005: "access violation", 0xC000001D: "illegal instruction", 0xC0000409: "abort"}
 
 
@@ -81,6 +82,11 @@ class WorkerProcess:
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
+
+    @property
+    def crashed_in_native_code(self) -> bool:
+        """Whether it died of an illegal access or instruction, rather than of being killed or giving up."""
+        return self._process.poll() in (*(-number for number in _NATIVE_CRASHES), 0xC0000005, 0xC000001D)
 
     @property
     def log(self) -> str:

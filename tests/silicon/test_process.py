@@ -78,6 +78,20 @@ def test_a_worker_killed_in_mid_run_is_explained_and_replaced_and_nothing_is_los
 
 
 @POSIX
+@pytest.mark.parametrize(("number", "safe"), [(signal.SIGSEGV, True), (signal.SIGKILL, False)])
+def test_a_native_crash_in_mid_run_makes_the_next_start_a_safe_one(tiny: Model, number: int, safe: bool) -> None:
+    def crash(done: int, _: int) -> None:
+        if done == 3:
+            os.kill(tiny._process.pid, number)
+
+    with pytest.raises(ModelCrashed):
+        tiny.ask(QUESTION, persona=CROWD, examples=0, on_progress=crash)
+    assert tiny.ask(QUESTION, examples=0).answered.all()
+    assert tiny.settings.extra_buffers is not safe
+    assert not repacking_crashes()  # once in a run is no proof for the whole machine
+
+
+@POSIX
 def test_a_worker_that_died_between_calls_is_replaced_in_silence(tiny: Model) -> None:
     os.kill(tiny._process.pid, signal.SIGKILL)
     tiny._process._process.wait(60)
