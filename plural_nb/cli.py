@@ -59,8 +59,9 @@ def parser() -> argparse.ArgumentParser:
     lab.add_argument("jupyter", nargs="*", metavar="-- OPTION", help="what follows -- goes to JupyterLab as it is")
 
     doctor = commands.add_parser("doctor", help="check this machine: each line ok, warn or fail, with the remedy")
-    models = commands.add_parser("models", help="list the GGUF models found on this machine")
-    models.add_argument("folder", nargs="*", type=Path, help="look in these folders too")
+    models = commands.add_parser(
+        "models", help="list the GGUF models found on this machine (PLURAL_NB_MODELS adds folders)"
+    )
     surveys = commands.add_parser("surveys", help="list the surveys that come with plural_nb")
 
     ask = commands.add_parser("ask", help="ask a model one question and print the probability of each option")
@@ -113,10 +114,7 @@ def _doctor(args: argparse.Namespace) -> int:
 def _models(args: argparse.Namespace) -> int:
     from plural_nb.silicon.finding import find_models
 
-    for folder in args.folder:
-        if not folder.is_dir():
-            raise PluralError(f"{folder} is not a folder. Name a folder that holds .gguf files.")
-    found = find_models(args.folder) if args.folder else find_models()
+    found = find_models()
     if args.json:
         _print_json(
             [
