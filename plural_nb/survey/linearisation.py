@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from plural_nb.errors import SurveyError
-from plural_nb.survey.design import Design, Floats, Ints
+from plural_nb.survey.design import Design, Floats, Ints, psus_per_stratum, sampled_fraction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +25,13 @@ class Linearised:
 
 
 def covariance(influence: Linearised, groups: int, design: Design) -> Floats:
-    """Return the (G, K, K) covariances sum_h n_h/(n_h-1) sum_a (z_a - mean)(z_a - mean)' over all PSUs a of stratum h.
+    """Return (G, K, K) covariances sum_h (1-f_h) n_h/(n_h-1) sum_a (z_a - mean)(z_a - mean)' over all PSUs a of h.
 
     n_h counts every PSU of the stratum, those without members of the group included. Without PSUs each row of the
     design is its own. Raises SurveyError for a stratum with one PSU unless the design's `lonely` says what to do.
     """
     z, group = influence.z, influence.group
-    strata, n_h = _psus_per_stratum(design)
+    strata, n_h = psus_per_stratum(design)
     if design.psu is None:
         stratum = strata[influence.row]
     else:
@@ -42,15 +43,47 @@ def covariance(influence: Linearised, groups: int, design: Design) -> Floats:
     cells, place = np.unique(group * n_h.size + stratum, return_inverse=True)
     g, h = cells // n_h.size, cells % n_h.size
     mean = sum_by(place, z, cells.size) / n_h[h][:, None]
-    mean[n_h[h] == 1] = 0.0  # a lonely PSU is set against the mean of all, and influences sum to zero
+    lonely = n_h == 1
+    overall = sum_by(group, z, groups) / n_h.sum()  # a lonely PSU is set against the mean of all
+    mean[lonely[h]] = overall[g[lonely[h]]]
     empty = n_h[h] - np.bincount(place, minlength=cells.size)
     parts = [np.sqrt(factor[stratum])[:, None] * (z - mean[place]), np.sqrt(factor[h] * empty)[:, None] * mean]
-    return total * _cross_products(np.concatenate(parts), np.concatenate([group, g]), groups)
+    V = _cross_products(np.concatenate(parts), np.concatenate([group, g]), groups)
+    alone = factor * lonely
+    absent = alone.sum() - np.bincount(g, weights=alone[h], minlength=groups)
+    return np.asarray(total * (V + absent[:, None, None] * overall[:, :, None] * overall[:, None, :]))
+
+
+def joint_covariance(influence: Linearised, groups: int, design: Design) -> Floats:
+    """Return the (G K, G K) covariance of all groups' shares, group by group, with what shared PSUs and strata bring.
+
+    Its blocks on the diagonal are those of `covariance`.
+    """
+    z, K = influence.z, influence.z.shape[1]
+    strata, n_h = psus_per_stratum(design)
+    factor, total = _stratum_factors(design, n_h)
+    unit = influence.row if design.psu is None else design.psu[influence.row]
+    # One sparse row per PSU: a person sits in one group, and a PSU has members of few.
+    column = influence.group[:, None] * K + np.arange(K)
+    shape = (strata.size, groups * K)
+    Z = sparse.coo_array((z.ravel(), (np.repeat(unit, K), column.ravel())), shape=shape).tocsr()
+    H = sparse.coo_array(
+        (np.ones(strata.size), (strata, np.arange(strata.size))), shape=(n_h.size, strata.size)
+    ).tocsr()
+    sums = (H @ Z).toarray()
+    centred = np.where(n_h > 1, factor / np.maximum(n_h, 1), 0.0)
+    products = (Z.T @ (Z * factor[strata][:, None])).toarray()
+    return np.asarray(total * (products - sums.T @ (centred[:, None] * sums)))
 
 
 def degrees_of_freedom(design: Design, group: Ints, row: Ints, groups: int) -> Floats:
-    """Return (G,) the number of PSUs with members of each group less the number of strata with members of it."""
-    strata, n_h = _psus_per_stratum(design)
+    """Return (G,) the number of PSUs with members of each group less the number of strata with members of it.
+
+    The design's own `df`, where its documentation states one, stands for every group.
+    """
+    if design.df is not None:
+        return np.full(groups, float(design.df))
+    strata, n_h = psus_per_stratum(design)
     if design.psu is None:
         psus = np.bincount(group, minlength=groups)
         stratum = strata[row]
@@ -70,22 +103,12 @@ def sum_by(place: Ints, values: Floats, size: int) -> Floats:
     return result
 
 
-def _psus_per_stratum(design: Design) -> tuple[Ints, Ints]:
-    """The stratum of each PSU (of each row, without PSUs) and the number of PSUs in each stratum."""
-    rows = np.zeros(design.n, dtype=np.int64) if design.stratum is None else design.stratum
-    if design.psu is None:
-        return rows, np.bincount(rows)
-    strata = np.zeros(int(design.psu.max()) + 1, dtype=np.int64)
-    strata[design.psu] = rows
-    used = np.zeros(strata.size, dtype=np.bool_)
-    used[design.psu] = True
-    return strata, np.bincount(strata[used], minlength=int(rows.max()) + 1)
-
-
 def _stratum_factors(design: Design, n_h: Ints) -> tuple[Floats, float]:
-    """n_h/(n_h - 1) of each stratum, and the factor of the whole that makes up for lonely strata."""
-    lonely = n_h == 1
-    factor = np.where(lonely, 0.0, n_h / np.maximum(n_h - 1, 1))
+    """(1 - f_h) n_h/(n_h - 1) of each stratum, and the factor of the whole that makes up for lonely strata."""
+    left = 1 - sampled_fraction(design)
+    # A stratum of which every PSU was drawn adds nothing, so that it may well have a single one.
+    lonely = (n_h == 1) & (left > 0)
+    factor = np.where(n_h == 1, 0.0, left * n_h / np.maximum(n_h - 1, 1))
     strata, alone = int((n_h > 0).sum()), int(lonely.sum())
     if not alone or (strata == 1 and design.psu is None):
         return factor, 1.0
@@ -95,7 +118,7 @@ def _stratum_factors(design: Design, n_h: Ints) -> tuple[Floats, float]:
             "their variance is unknown. Merge strata, or choose lonely = 'centre', 'scale' or 'skip' in the design."
         )
     if design.lonely == "centre":
-        return np.where(lonely, 1.0, factor), 1.0
+        return np.where(lonely, left, factor), 1.0
     if design.lonely == "scale":
         if alone == strata:
             raise SurveyError("Every stratum has a single PSU, so lonely = 'scale' has no other strata to go by.")

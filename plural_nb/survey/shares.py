@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from plural_nb.errors import SurveyError
 from plural_nb.survey.design import Floats, Ints
 from plural_nb.survey.intervals import Interval as Interval
 from plural_nb.survey.intervals import bounds
-from plural_nb.survey.linearisation import Linearised, covariance, degrees_of_freedom, sum_by
+from plural_nb.survey.linearisation import Linearised, sum_by
 from plural_nb.survey.question import Question
+from plural_nb.survey.variance import joint_variance, variance
 
 if TYPE_CHECKING:
     from plural_nb.answers import Answers, Source
@@ -148,45 +149,46 @@ def estimate(
     >>> shares.share.tolist(), shares.se.round(4).tolist()
     ([[0.3, 0.7]], [[0.0461, 0.0461]])
     """
-    names, codes = _groups(answers, by)
+    names, codes = group_codes(answers, by)
     design, question = answers.design, answers.question
     G = len(names)
     part = _Parts.of(answers)
     weight = design.weight
     here = answers.domain & (codes >= 0)
-    member = np.flatnonzero(here & (part.substantive > 0) & (weight > 0))
-    if member.size == 0:
+    opinion = _Opinion.of(answers, codes, G)
+    member, group, y = opinion.row, opinion.group, opinion.y
+    if not weight[member].any():
         raise SurveyError(_nobody(answers, here))
-    group = codes[member].astype(np.int64)
     w, s = weight[member], part.substantive[member]
-    y = answers.rows[member][:, list(question.substantive)]
-    S = sum_by(group, w[:, None] * y, G)
-    W = S.sum(axis=1)
-    n = np.bincount(group, minlength=G)
+    W = np.bincount(group, weights=w * s, minlength=G)
+    n = np.bincount(group[w != 0], minlength=G)
+    p = opinion.shares(weight)
     with np.errstate(invalid="ignore", divide="ignore"):
-        p = S / W[:, None]
         kish = np.square(np.bincount(group, weights=w, minlength=G)) / np.bincount(group, weights=w * w, minlength=G)
-    captured = _captured(answers, here & (weight > 0))
+    captured = _captured(answers, here & (weight != 0))
     nonsubstantive, volunteered, missing = part.left_out(weight, codes, here, G)
     rest: dict[str, Any] = dict(  # noqa: C408
         question=question, source=answers.source, groups=names, share=p, n=n, n_eff_kish=np.nan_to_num(kish),
         nonsubstantive=nonsubstantive, volunteered=volunteered, missing=missing, captured_mass=captured[0],
-        captured_mass_min=captured[1], interval=interval, level=level, note=design.note,
+        captured_mass_min=captured[1], interval=interval, level=level,
     )  # fmt: skip
     if answers.exact:
         low, high = _spread(answers, p)
-        return Shares(se=None, low=low, high=high, covariance=None, deff_wr=None, df=np.full(G, np.nan), **rest)
-    V = covariance(Linearised((w / W[group])[:, None] * (y - p[group] * s[:, None]), group, member), G, design)
+        return Shares(
+            se=None, low=low, high=high, covariance=None, deff_wr=None, df=np.full(G, np.nan), note=design.note, **rest
+        )
+    found = variance(design, opinion.influence(weight), p, opinion.shares)
+    V, df = found.covariance, found.df
     V[n == 0] = np.nan
-    variance = np.maximum(np.einsum("gkk->gk", V), 0.0)
-    df = degrees_of_freedom(design, group, member, G)
+    squared = np.maximum(np.einsum("gkk->gk", V), 0.0)
     residual = np.square(y - p[group] * s[:, None])
     with np.errstate(invalid="ignore", divide="ignore"):
         srs = sum_by(group, w[:, None] * residual, G) / (W * (n - 1))[:, None]
-        deff = variance / srs
-    se = np.sqrt(variance)
+        deff = squared / srs
+    se = np.sqrt(squared)
     low, high = bounds(p, se, df, n.astype(np.float64), interval=interval, level=level, cap=cap)
-    return Shares(se=se, low=low, high=high, covariance=V, deff_wr=deff, df=df, **rest)
+    note = "; ".join(part for part in (design.note, found.note) if part)
+    return Shares(se=se, low=low, high=high, covariance=V, deff_wr=deff, df=df, note=note, **rest)
 
 
 def difference_covariance(a: Answers, b: Answers) -> Floats:
@@ -196,17 +198,58 @@ def difference_covariance(a: Answers, b: Answers) -> Floats:
     off; else the two covariances add up. An exact model row adds nothing.
     """
     sampled = [side for side in (a, b) if not side.exact]
+    K = len(a.question.substantive)
     if len(sampled) == 2 and _same_people(a, b):
-        both = np.zeros((a.design.n, len(a.question.substantive)))
-        for side, sign in ((a, 1.0), (b, -1.0)):
-            part = _influence(side)
-            both[part.row] += sign * part.z
+        one, other = _Opinion.all_of(a), _Opinion.all_of(b)
+        parts = [one.influence(a.design.weight), other.influence(b.design.weight)]
+        dense = np.zeros((a.design.n, K))
+        for part, sign in zip(parts, (1.0, -1.0), strict=True):
+            dense[part.row] += sign * part.z
         rows = np.arange(a.design.n)
-        return np.asarray(covariance(Linearised(both, np.zeros_like(rows), rows), 1, a.design)[0])
-    total = np.zeros((len(a.question.substantive),) * 2)
+        difference = Linearised(dense, np.zeros_like(rows), rows)
+        theta = one.shares(a.design.weight) - other.shares(b.design.weight)
+        # Two designs of the same people differ in their weights; replicate weights belong to one of them alone.
+        design = a.design if a.design is b.design else replace(a.design, replicates=None, calibration=None)
+        return joint_variance(design, difference, theta, lambda w: one.shares(w) - other.shares(w))
+    total = np.zeros((K, K))
     for side in sampled:
-        total += covariance(_influence(side), 1, side.design)[0]
+        opinion = _Opinion.all_of(side)
+        weight = side.design.weight
+        total += joint_variance(side.design, opinion.influence(weight), opinion.shares(weight), opinion.shares)
     return total
+
+
+def group_codes(answers: Answers, by: Groups | Sequence[str | None] | pl.Series | None) -> tuple[tuple[str, ...], Ints]:
+    """Return the names of groups and each row's place among them, -1 for none; everybody is one group when None."""
+    n = answers.design.n
+    if by is None:
+        name = answers.about or ("Everyone" if answers.source.kind == "humans" else answers.source.name)
+        return (name,), np.zeros(n, dtype=np.int64)
+    if isinstance(by, Groups):
+        names, codes = by.names, np.asarray(by.codes, dtype=np.int64)
+    else:
+        labels = list(by)
+        found = list(dict.fromkeys(str(label) for label in labels if label is not None))
+        place = {label: i for i, label in enumerate(found)}
+        names = tuple(found)
+        codes = np.array([-1 if label is None else place[str(label)] for label in labels], dtype=np.int64)
+    if codes.shape != (n,):
+        raise SurveyError(f"The groups have {codes.size} entries for {n} rows; give one per row of the survey.")
+    return names, codes
+
+
+def joint_shares_covariance(answers: Answers, by: Groups | Sequence[str | None] | pl.Series) -> Floats:
+    """Return (G, K, G, K) covariances of the shares across groups as well as options.
+
+    Two groups that share PSUs or strata are not independent: a contrast c of any of the G K shares has variance
+    c' V c (definitions, section 3). See `plural_nb.survey.contrasts`.
+    """
+    names, codes = group_codes(answers, by)
+    opinion = _Opinion.of(answers, codes, len(names))
+    weight = answers.design.weight
+    theta = opinion.shares(weight)
+    V = joint_variance(answers.design, opinion.influence(weight), theta, opinion.shares)
+    return V.reshape(*theta.shape, *theta.shape)
 
 
 def _same_people(a: Answers, b: Answers) -> bool:
@@ -214,6 +257,44 @@ def _same_people(a: Answers, b: Answers) -> bool:
         return True
     humans = a.source.kind == b.source.kind == "humans"
     return humans and a.source.name == b.source.name and a.design.n == b.design.n
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opinion:
+    """The rows with a substantive answer in the domain: (m,) row and group, (m, K) probabilities y."""
+
+    row: Ints
+    group: Ints
+    y: Floats
+    groups: int
+
+    @classmethod
+    def of(cls, answers: Answers, codes: Ints, groups: int) -> _Opinion:
+        design = answers.design
+        y = answers.rows[:, list(answers.question.substantive)]
+        here = answers.domain & (codes >= 0) & (y.sum(axis=1) > 0)
+        if design.replicates is None:
+            here &= design.weight != 0
+        row = np.flatnonzero(here)
+        return cls(row, codes[row].astype(np.int64), y[row], groups)
+
+    @classmethod
+    def all_of(cls, answers: Answers) -> _Opinion:
+        return cls.of(answers, np.zeros(answers.design.n, dtype=np.int64), 1)
+
+    def shares(self, weight: Floats) -> Floats:
+        """(G, K) shares under any weights (n,); NaN in a group without any."""
+        S = sum_by(self.group, weight[self.row][:, None] * self.y, self.groups)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(S / S.sum(axis=1, keepdims=True))
+
+    def influence(self, weight: Floats) -> Linearised:
+        w, s = weight[self.row], self.y.sum(axis=1)
+        W = np.bincount(self.group, weights=w * s, minlength=self.groups)
+        p = self.shares(weight)[self.group]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = (w / W[self.group])[:, None] * (self.y - p * s[:, None])
+        return Linearised(z, self.group, self.row)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,35 +328,6 @@ class _Parts:
                 volunteered / (opinion + other + volunteered),
                 total(unanswered) / everybody,
             )
-
-
-def _groups(answers: Answers, by: Groups | Sequence[str | None] | pl.Series | None) -> tuple[tuple[str, ...], Ints]:
-    n = answers.design.n
-    if by is None:
-        name = answers.about or ("Everyone" if answers.source.kind == "humans" else answers.source.name)
-        return (name,), np.zeros(n, dtype=np.int64)
-    if isinstance(by, Groups):
-        names, codes = by.names, np.asarray(by.codes, dtype=np.int64)
-    else:
-        labels = list(by)
-        found = list(dict.fromkeys(str(label) for label in labels if label is not None))
-        place = {label: i for i, label in enumerate(found)}
-        names = tuple(found)
-        codes = np.array([-1 if label is None else place[str(label)] for label in labels], dtype=np.int64)
-    if codes.shape != (n,):
-        raise SurveyError(f"The groups have {codes.size} entries for {n} rows; give one per row of the survey.")
-    return names, codes
-
-
-def _influence(answers: Answers) -> Linearised:
-    """The influence of each answering row of the domain, as one group."""
-    w = answers.design.weight
-    opinion = answers.rows[:, list(answers.question.substantive)]
-    member = np.flatnonzero(answers.domain & (opinion.sum(axis=1) > 0) & (w > 0))
-    w, y = w[member], opinion[member]
-    s, W = y.sum(axis=1), float((w[:, None] * y).sum())
-    p = (w[:, None] * y).sum(axis=0) / W
-    return Linearised((w / W)[:, None] * (y - p * s[:, None]), np.zeros_like(member), member)
 
 
 def _captured(answers: Answers, here: Any) -> tuple[float | None, float | None]:

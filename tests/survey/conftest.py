@@ -17,6 +17,11 @@ ORACLE = Path(__file__).parent / "oracle"
 
 
 @pytest.fixture(scope="session")
+def oracle() -> Path:
+    return ORACLE
+
+
+@pytest.fixture(scope="session")
 def likert() -> pl.DataFrame:
     return pl.read_csv(ORACLE / "likert.csv")
 

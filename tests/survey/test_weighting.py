@@ -1,5 +1,6 @@
-"""Raking equals R's, meets its targets, and refuses what it cannot meet."""
+"""Weights and standard errors equal R's after every way of fitting weights, and what cannot be fitted is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plural_nb.answers import Answers
 from plural_nb.errors import SurveyError
-from plural_nb.survey.weighting import rake
+from plural_nb.survey.design import Design
+from plural_nb.survey.question import ask_for
+from plural_nb.survey.replicates import Replicates
+from plural_nb.survey.shares import estimate
+from plural_nb.survey.weighting import calibrate, post_stratify, rake, trim
 
 ORACLE = Path(__file__).parent / "oracle"
 
@@ -50,6 +56,105 @@ def test_the_result_says_what_raking_cost(likert, margins):
     assert "of 1575 people" in raked.sentence()
 
 
+@pytest.fixture(scope="module")
+def fitted(likert, margins):
+    """Every weighting of the reference."""
+    cells = likert.with_columns(pl.Series("w", pl.read_csv(ORACLE / "weights_likert.csv")["poststrat_region_age"]))
+    totals = cells.group_by("region", "age_group").agg(pl.col("w").sum()).rows()
+    raked = rake(likert, margins, weight="weight")
+    return {
+        "poststrat_region": post_stratify(likert, "region", margins["region"], weight="weight"),
+        "poststrat_region_age": post_stratify(
+            likert, ["region", "age_group"], {(a, b): total for a, b, total in totals}, weight="weight"
+        ),
+        "rake_region_gender": rake(likert, {v: margins[v] for v in ("region", "gender")}, weight="weight"),
+        "rake3": raked,
+        "greg3": calibrate(likert, margins, weight="weight"),
+        "greg3_bounds_05_2": calibrate(likert, margins, weight="weight", bounds=(0.5, 2.0)),
+        "calraking3": calibrate(likert, margins, weight="weight", distance="raking"),
+        "rake3_trim_4med": trim(raked, lower_medians=0.1, upper_medians=4),
+    }
+
+
+def test_all_weights_equal_r(fitted):
+    theirs = pl.read_csv(ORACLE / "weights_likert.csv")
+    assert set(theirs.columns) - {"id", "base"} == set(fitted)
+    for name, ours in fitted.items():
+        np.testing.assert_allclose(ours.weight, theirs[name], rtol=1e-9, err_msg=name)
+
+
+def test_shares_and_errors_with_and_without_calibration_residuals_equal_r(
+    likert, likert_answers, designs, fitted, reference
+):
+    rows = reference("weighting.json")
+    assert {row["weighting"] for row in rows} == {"base", *fitted}
+    base = designs["likert"]
+    made = {}
+    for row in rows:
+        name, fit = row["weighting"], fitted.get(row["weighting"])
+        for kind in (True, False):
+            if (name, row["var"], kind) not in made:
+                design = base if fit is None else fit.design(base, residuals=kind)
+                made[name, row["var"], kind] = estimate(likert_answers(likert, row["var"], design))
+        s, naive = (made[name, row["var"], kind] for kind in (True, False))
+        k = s.options.index(str(row["level"]))
+        ours = (s.share[0, k], s.se[0, k], naive.se[0, k])
+        theirs = (row["est"], row["se_calibrated"], row["se_naive_fixed_weights"])
+        assert ours == pytest.approx(theirs, rel=1e-9), row
+        if fit is not None:
+            diagnosed = (fit.n_eff_kish_after, fit.weight.sum(), fit.largest / fit.smallest)
+            assert diagnosed == pytest.approx((row["n_eff_kish"], row["sum_w"], row["max_over_min"]), rel=1e-8)
+            assert likert.height / fit.n_eff_kish_after == pytest.approx(row["deff_kish"], rel=1e-8)
+
+
+def test_each_replicate_is_raked_anew(likert, likert_answers, designs, margins, reference):
+    factors = likert.select("psu").join(
+        pl.read_csv(ORACLE / "rep_likert_brr.csv"), on="psu", how="left", maintain_order="left"
+    )
+    base = designs["likert"]
+    whole = factors.drop("psu").to_numpy() * base.weight[:, None]
+    base = replace(base, replicates=Replicates.brr(whole, centre="mean"))
+    raked = rake(likert, {v: margins[v] for v in ("region", "gender")}, weight="weight")
+    shares = estimate(likert_answers(likert, "q3", raked.design(base)))
+    theirs = reference("weighting_extra.json")["q3_brr_raked"]
+    assert shares.share[0, 1] == pytest.approx(theirs["est"], rel=1e-9)
+    assert shares.se[0, 1] == pytest.approx(theirs["se"], rel=1e-9)
+
+
+def test_what_the_totals_know_exactly_has_no_variance(likert, likert_answers, designs, fitted):
+    for name in ("poststrat_region", "greg3", "calraking3", "greg3_bounds_05_2"):
+        shares = estimate(likert_answers(likert, "region", fitted[name].design(designs["likert"])))
+        np.testing.assert_allclose(shares.se, 0, atol=1e-12, err_msg=name)
+    naive = estimate(likert_answers(likert, "region", fitted["greg3"].design(designs["likert"], residuals=False)))
+    assert (naive.se > 0.01).all()
+
+
+def test_linear_calibration_may_make_weights_negative_and_bounds_prevent_it():
+    people = pl.DataFrame({"age": [20.0, 30.0, 40.0, 90.0], "one": [1.0, 1.0, 1.0, 1.0]})
+    free = calibrate(people, {"one": 4, "age": 90})
+    assert (free.weight < 0).any()
+    np.testing.assert_allclose([free.weight.sum(), free.weight @ people["age"].to_numpy()], [4, 90])
+    design = free.design(Design(np.ones(4)))
+    assert np.isfinite(estimate(Answers.from_places(ask_for("?", ["A", "B"]), [0, 1, 0, 1], design=design)).se).all()
+    bounded = calibrate(people, {"one": 4, "age": 130}, bounds=(0.3, 2.5))
+    assert bounded.weight.min() >= 0.3
+    np.testing.assert_allclose(bounded.weight @ people["age"].to_numpy(), 130)
+    with pytest.raises(SurveyError, match="No weights within the bounds"):
+        calibrate(people, {"one": 4, "age": 90}, bounds=(0.9, 1.1))
+
+
+@given(st.lists(st.floats(0.1, 50), min_size=3, max_size=40), st.floats(1.2, 5))
+@settings(max_examples=60, deadline=None)
+def test_trimming_keeps_the_sum_and_the_limits(weights, medians):
+    w = np.array(weights)
+    upper = medians * np.median(w)
+    if w.mean() > upper:
+        return
+    cut = trim(w, upper=upper).weight
+    assert cut.sum() == pytest.approx(w.sum(), rel=1e-9)
+    assert cut.max() <= upper * (1 + 1e-12)
+
+
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
 def test_raking_twice_changes_nothing(seed):
@@ -83,6 +188,22 @@ PEOPLE = pl.DataFrame({"age": ["young", "old", "old"], "sex": ["f", "m", None], 
 def test_what_cannot_be_raked_is_an_error(margins, rest, message):
     with pytest.raises(SurveyError, match=message):
         rake(PEOPLE, margins, **rest)
+
+
+def test_totals_that_cannot_be_used_are_an_error():
+    people = pl.DataFrame({"a": ["x", "y", "y"], "b": ["u", "v", "v"]})
+    with pytest.raises(SurveyError, match="Some totals follow from the others"):
+        calibrate(people, {"a": {"x": 1, "y": 2}, "b": {"u": 1, "v": 2}})
+    with pytest.raises(SurveyError, match="margins disagree: 'b' adds up to 4"):
+        calibrate(people, {"a": {"x": 1, "y": 2}, "b": {"u": 1, "v": 3}})
+    with pytest.raises(SurveyError, match=r"has 2 people with .*'y', 'v'.*no target"):
+        post_stratify(people, ["a", "b"], {("x", "u"): 1.0})
+    with pytest.raises(SurveyError, match="not the base weights that were fitted"):
+        rake(people, {"a": {"x": 1, "y": 2}}).design(Design(np.array([1.0, 2.0, 3.0])))
+    with pytest.raises(SurveyError, match="lower limit of a weight, 3, must be below"):
+        trim(np.array([1.0, 2.0]), lower=3, upper=2)
+    with pytest.raises(SurveyError, match=r"mean weight is 1\.5; weights cannot all lie"):
+        trim(np.array([1.0, 2.0]), lower=0, upper=1.2)
 
 
 def test_margins_that_disagree_are_an_error():
