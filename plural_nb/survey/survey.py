@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,10 +13,15 @@ import polars as pl
 
 from plural_nb.answers import Answers, Bools, Source
 from plural_nb.errors import SurveyError, nearest
+from plural_nb.survey.batteries import Battery
 from plural_nb.survey.codebook import Codebook
-from plural_nb.survey.design import Design
+from plural_nb.survey.columns import Columns, Lazy
+from plural_nb.survey.design import Design, Floats
 from plural_nb.survey.encoding import Places, encode, numbers
-from plural_nb.survey.question import Question, Wording
+from plural_nb.survey.guessing import question_of, rekind, trait_of
+from plural_nb.survey.labelled import Variable
+from plural_nb.survey.question import Code, Kind, Question, Wording
+from plural_nb.survey.recipes import Match
 from plural_nb.survey.shares import Groups
 from plural_nb.survey.trait import Trait
 
@@ -83,19 +88,26 @@ class Population:
 class Survey:
     """People's answers with the meaning of every column.
 
-    people: one row per respondent, with the columns the codebook names.
+    columns: the columns of the file, one row per respondent; those of a large file are read when they are asked for.
     questions, traits: by key, in the codebook's order.
     design: weights, strata and PSUs of all rows.
     trait_codes: for each trait the place of each row's level, int16 (n,), -1 where it is missing.
     answer_codes: for each question the place of each row's option, int16 (n,), -1 where it is missing.
     wording: whether the question texts are the survey's exact words or paraphrased.
+    question_columns, trait_columns: the column behind each question and trait.
+    roles: the columns of the design: "weight", "stratum", "psu", and "note" where something was assumed of them.
+    reasons: for questions guessed from a file's labels, why each is of its kind (see `guesses`).
+    candidates: columns that may hold a weight, strata, PSUs or replicate weights, where none was named.
+    recipe: the recipe that was applied and how the file was recognised; None where there was none.
+    batteries: the multi-select and grid questions that were recognised.
+    variables: what a labelled file says of every column, questions or not.
 
     Made by `read_survey`, `load_survey` or `Survey.from_frame`.
     """
 
     name: str
     title: str
-    people: pl.DataFrame = field(repr=False)
+    columns: Columns = field(repr=False)
     questions: Mapping[str, Question] = field(repr=False)
     traits: Mapping[str, Trait] = field(repr=False)
     design: Design = field(repr=False)
@@ -106,6 +118,20 @@ class Survey:
     note: str = ""
     fieldwork: str = ""
     wording: Wording = "paraphrased"
+    question_columns: Mapping[str, str] = field(default_factory=dict, repr=False)
+    trait_columns: Mapping[str, str] = field(default_factory=dict, repr=False)
+    roles: Mapping[str, str] = field(default_factory=dict, repr=False)
+    reasons: Mapping[str, str] = field(default_factory=dict, repr=False)
+    candidates: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    recipe: Match | None = field(default=None, repr=False)
+    batteries: tuple[Battery, ...] = field(default=(), repr=False)
+    variables: Mapping[str, Variable] = field(default_factory=dict, repr=False)
+    source: str = ""
+
+    @property
+    def people(self) -> pl.DataFrame:
+        """One row per respondent, with the columns the codebook names, or all columns of a labelled file."""
+        return self.columns.frame()
 
     @property
     def n(self) -> int:
@@ -188,6 +214,110 @@ class Survey:
         source = Source("humans", self.title, "weighted" if weighted and self.weighted else "unweighted")
         return Answers.from_places(asked, codes, design=design, domain=domain, source=source, about=about)
 
+    def values(self, question: str) -> Floats:
+        """Return (n,) exact values of a numeric or ordinal question, NaN where none was given.
+
+        The values of a numeric question are those of the file, not of its bins; those of an ordinal one are its
+        options' places on the scale. Raises SurveyError for a nominal question.
+        """
+        asked = self.question(question)
+        places = self.answer_codes[question]
+        if asked.kind != "numeric":
+            scale = dict(zip(asked.substantive, asked.values, strict=True))
+            table = np.array([scale.get(i, np.nan) for i in range(len(asked.options))] + [np.nan])
+            return np.asarray(table[places])
+        column = self.columns[self.question_columns[question]]
+        exact = np.array(column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(), dtype=np.float64)
+        exact[~np.isin(places, asked.substantive)] = np.nan
+        return exact
+
+    def guesses(self) -> pl.DataFrame:
+        """Return what each question was taken for and why, one row per question; empty for a codebook's survey.
+
+        Correct one with `with_kind`. Asking for the reasons reads every column of a large file.
+        """
+        rows = [
+            (key, self.question_columns[key], self.questions[key].kind, self.reasons[key], self.questions[key].battery)
+            for key in self.reasons
+        ]
+        return pl.DataFrame(rows, schema=["question", "column", "kind", "why", "battery"], orient="row")
+
+    def with_kind(self, question: str, kind: Kind, values: Sequence[float] | None = None) -> Survey:
+        """Return the same survey with a question taken as nominal, ordinal or numeric.
+
+        values: for an ordinal question, the place of each substantive option on the scale; 1..K when None.
+
+        Raises SurveyError for a kind that the column's values cannot be.
+        """
+        asked = self.question(question)
+        codes = self.answer_codes
+        if (kind == "numeric") == (asked.kind == "numeric"):
+            made = rekind(asked, kind, values)
+        else:
+            column = self.question_columns[question]
+            variable = self.variables.get(column) or Variable(
+                column,
+                asked.text,
+                labels={o.code: o.label for o in asked.options if o.code is not None},
+                missing_codes=tuple(o.code for o in asked.options if not o.substantive and isinstance(o.code, str)),
+                missing=tuple((float(o.code), float(o.code)) for o in asked.options
+                              if not o.substantive and isinstance(o.code, int | float)),
+            )  # fmt: skip
+            # What counted as missing stays missing, whatever it would be as a number.
+            gone = pl.Series(self.answer_codes[question] < 0)
+            series = (
+                self.columns[column].to_frame().select(pl.when(~gone).then(pl.col(column))).to_series().rename(column)
+            )
+            found, why = question_of(variable, series, force=kind, missing=self._absent)
+            if found is None or found.kind != kind:
+                raise SurveyError(
+                    f"Question {question!r} cannot be {kind}: {why}. Its column {column!r} holds "
+                    f"{', '.join(o.label for o in asked.options[:6])}."
+                )
+            made = replace(
+                found, key=question, text=asked.text, label=asked.label, wording=asked.wording, battery=asked.battery
+            )
+            made = rekind(made, kind, values) if values is not None else made
+            codes = _with(codes, question, encode(series, made.options, where=f"{self.source}, column {column!r}"))
+        return replace(
+            self,
+            questions=_with(self.questions, question, made),
+            answer_codes=codes,
+            reasons=_with(self.reasons, question, "as you said"),
+        )
+
+    def with_trait(self, column: str, *, key: str = "", label: str = "", phrase: str = "") -> Survey:
+        """Return the same survey with one more trait, made from a column (for an age in years, five groups).
+
+        phrase: what a backstory says, with {} for the level: "I live in {}.".
+        """
+        if column not in self.columns.names:
+            raise SurveyError(
+                f"{self.source or self.title} has no column {column!r}. {nearest(column, self.columns.names)}"
+            )
+        variable = self.variables.get(column, Variable(column))
+        series = self.columns[column]
+        found = trait_of(variable, series, key=key, label=label, phrase=phrase, missing=self._absent)
+        if found is None:
+            raise SurveyError(
+                f"Column {column!r} has no few levels to pick people by. Give it groups in a codebook's "
+                f"[traits.{column}]."
+            )
+        trait, unknown = found
+        places = encode(
+            series, trait.options, where=f"{self.source}, column {column!r}", missing=unknown, every="levels"
+        )
+        return replace(
+            self,
+            traits=MappingProxyType({**self.traits, trait.key: trait}),
+            trait_codes=MappingProxyType({**self.trait_codes, trait.key: places}),
+            trait_columns=MappingProxyType({**self.trait_columns, trait.key: column}),
+        )
+
+    @property
+    def _absent(self) -> tuple[Code, ...]:
+        return self.recipe.recipe.missing if self.recipe else ()
+
     @classmethod
     def from_frame(
         cls, frame: pl.DataFrame, codebook: Codebook | Mapping[str, Any] | Path | str, *, name: str = ""
@@ -245,7 +375,7 @@ def _assemble(cls: type[Survey], frame: pl.DataFrame, book: Codebook, where: str
     return cls(
         name=book.name,
         title=book.title,
-        people=people,
+        columns=Columns(people),
         questions=book.questions,
         traits=book.traits,
         design=_design(people, book, where),
@@ -256,7 +386,12 @@ def _assemble(cls: type[Survey], frame: pl.DataFrame, book: Codebook, where: str
         note=book.note,
         fieldwork=book.fieldwork,
         wording=book.wording,
-    )
+        question_columns=book.question_columns,
+        trait_columns=book.trait_columns,
+        roles={role: column for role, column in
+               (("weight", book.weight), ("stratum", book.stratum), ("psu", book.psu)) if column},
+        source=where,
+    )  # fmt: skip
 
 
 def _design(people: pl.DataFrame, book: Codebook, where: str) -> Design:
@@ -280,6 +415,12 @@ def _design(people: pl.DataFrame, book: Codebook, where: str) -> Design:
         weight_name=f"{where}, column {book.weight!r}" if book.weight else "",
         lonely=book.lonely,
     )
+
+
+def _with(mapping: Mapping[str, Any], key: str, value: Any) -> Mapping[str, Any]:
+    if isinstance(mapping, Lazy):
+        return mapping.with_value(key, value)
+    return MappingProxyType({**mapping, key: value})
 
 
 def _assumption(book: Codebook) -> str:

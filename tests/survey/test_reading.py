@@ -128,7 +128,7 @@ def test_other_frames_say_how_to_convert_them():
 def test_leading_zeros_survive_a_csv_file(tmp_path):
     (tmp_path / "zip.csv").write_text("zip\n01\n02\n01\n")
     options = [{"code": "01", "label": "East"}, {"code": "02", "label": "West"}]
-    survey = read_survey(tmp_path / "zip.csv", {"questions": {"zip": {"text": "Where?", "options": options}}})
+    survey = read_survey(tmp_path / "zip.csv", codebook={"questions": {"zip": {"text": "Where?", "options": options}}})
     assert survey.answer_codes["zip"].tolist() == [0, 1, 0]
 
 
@@ -168,22 +168,22 @@ def test_wrong_files_are_clear_errors(tmp_path):
         read_survey(tmp_path / "tee.csv")
     with pytest.raises(SurveyError, match="is a folder"):
         read_survey(tmp_path)
-    with pytest.raises(SurveyError, match=r"ends in '.xlsx'. plural_nb reads .csv, .tsv, .parquet"):
-        read_survey(tmp_path / "tea.xlsx")
+    with pytest.raises(SurveyError, match=r"ends in '.docx'. plural_nb reads .csv, .tsv, .parquet"):
+        read_survey(tmp_path / "tea.docx")
     with pytest.raises(SurveyError, match="This is a codebook"):
         read_survey(tmp_path / "tea.toml")
     (tmp_path / "semi.csv").write_text("tea;w\n1;1,5\n")
     with pytest.raises(SurveyError, match="seems to be separated by semicolons"):
-        read_survey(tmp_path / "semi.csv", BOOK_AS_DICT)
+        read_survey(tmp_path / "semi.csv", codebook=BOOK_AS_DICT)
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 not a parquet file")
     with pytest.raises(SurveyError, match=r"bad.parquet cannot be read as .parquet"):
-        read_survey(tmp_path / "bad.parquet", BOOK_AS_DICT)
+        read_survey(tmp_path / "bad.parquet", codebook=BOOK_AS_DICT)
     (tmp_path / "bad.csv").write_bytes(b"tea\n\xff\xfe\xe9\n")
     with pytest.raises(SurveyError, match=r"bad.csv"):
-        read_survey(tmp_path / "bad.csv", BOOK_AS_DICT)
+        read_survey(tmp_path / "bad.csv", codebook=BOOK_AS_DICT)
     (tmp_path / "empty.csv").write_bytes(b"")
     with pytest.raises(SurveyError, match=r"empty.csv cannot be read"):
-        read_survey(tmp_path / "empty.csv", BOOK_AS_DICT)
+        read_survey(tmp_path / "empty.csv", codebook=BOOK_AS_DICT)
     (tmp_path / "alone.csv").write_text("tea\n1\n")
     with pytest.raises(SurveyError, match=r"needs a codebook .* no alone.toml beside it"):
         read_survey(tmp_path / "alone.csv")
@@ -191,13 +191,13 @@ def test_wrong_files_are_clear_errors(tmp_path):
 
 def test_columns_the_codebook_does_not_name_are_left_behind(tmp_path):
     (tmp_path / "tea.csv").write_text('tea,notes\n1,"fine, thanks"\n2,ok\n')
-    survey = read_survey(tmp_path / "tea.csv", BOOK_AS_DICT)
+    survey = read_survey(tmp_path / "tea.csv", codebook=BOOK_AS_DICT)
     assert survey.people.columns == ["tea"]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path):
     (tmp_path / "tea.csv").write_bytes(b"\xef\xbb\xbftea\n1\n2\n")
-    assert read_survey(tmp_path / "tea.csv", BOOK_AS_DICT).n == 2
+    assert read_survey(tmp_path / "tea.csv", codebook=BOOK_AS_DICT).n == 2
 
 
 def test_answers_are_one_hot_rows_with_the_survey_behind_them(tmp_path):

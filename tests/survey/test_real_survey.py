@@ -41,7 +41,7 @@ def nonvoters(shared):
     path = shared / "data" / "nonvoters" / "nonvoters_data.csv"
     if not path.is_file():
         pytest.skip("the poll's file is not at hand")
-    return read_survey(path, BOOK)
+    return read_survey(path, codebook=BOOK)
 
 
 @pytest.mark.parametrize("question", MARGINS)
