@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from plural_nb.errors import PluralError
 
-COMMANDS = ("lab", "doctor", "models", "surveys", "ask")
+COMMANDS = ("lab", "doctor", "models", "surveys", "ask", "shares")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--option", action="append", required=True, metavar="TEXT", help="an option; give two or more")
     ask.add_argument("--persona", default="", help="a backstory put before the question")
     ask.add_argument("--mode", choices=("completion", "chat"), help="default: chat if the model has a chat template")
-    for sub in (doctor, models, surveys, ask):
+    shares = commands.add_parser("shares", help="estimate the shares of a column's values in a data file, as CSV")
+    _shares_options(shares)
+    for sub in (doctor, models, surveys, ask, shares):
         sub.add_argument("--json", action="store_true", help="print JSON")
     return top
 
@@ -79,7 +81,8 @@ def _run(argv: list[str]) -> int:
     if not argv or (argv[0] not in COMMANDS and argv[0] not in ("-h", "--help", "--version") and argv[0][0] == "-"):
         argv = ["lab", *argv]
     args = parser().parse_args(argv)
-    run = {"lab": _lab, "doctor": _doctor, "models": _models, "surveys": _surveys, "ask": _ask}[args.command]
+    run = {"lab": _lab, "doctor": _doctor, "models": _models, "surveys": _surveys, "ask": _ask,
+           "shares": _shares}[args.command]  # fmt: skip
     return run(args)
 
 
@@ -195,6 +198,43 @@ def _ask(args: argparse.Namespace) -> int:
     for o in result["options"]:
         print(f"{o['option']:<{width}}  {o['probability']:6.1%}")
     print(f"\n{1 - mass:.1%} of the probability fell outside the options ({model.name}).")
+    return 0
+
+
+def _shares_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", type=Path, help="a .csv, .tsv, .parquet or .feather file, one row per respondent")
+    sub.add_argument("--question", required=True, metavar="COL", help="the column of the answers")
+    for name, what in (("by", "groups"), ("weight", "weights"), ("strata", "strata"), ("psu", "PSUs, within strata")):
+        sub.add_argument(f"--{name}", default="", metavar="COL", help=f"the column of the {what}")
+    sub.add_argument("--where", default="", metavar="EXPR", help="a domain, as in SQL: \"age >= 30 AND sex = 'f'\"")
+    sub.add_argument("--fpc", default="", metavar="COL", help="PSUs in the population of each stratum, or the fraction")
+    sub.add_argument("--replicates", default="", metavar="GLOB", help="the columns of the replicate weights: 'rep*'")
+    sub.add_argument("--scale", type=float, metavar="X", help="the factor of all replicates")
+    sub.add_argument("--rscales", type=Path, metavar="FILE", help="a text file of one factor per replicate")
+    sub.add_argument("--centre", choices=("theta", "mean"), default="theta", help="what replicates differ from")
+    sub.add_argument("--df", type=float, metavar="N", help="degrees of freedom, where the documentation states them")
+    sub.add_argument("--lonely", choices=("fail", "centre", "scale", "skip"), default="fail", help="single-PSU strata")
+    sub.add_argument("--interval", choices=("logit", "korn-graubard", "wald"), default="logit", help="default: logit")
+    sub.add_argument("--missing", action="append", metavar="TEXT", help="a text that means no answer (default: NA)")
+
+
+def _shares(args: argparse.Namespace) -> int:
+    from plural_nb.survey.bare import MISSING, Roles, answers_from_table
+    from plural_nb.survey.shares import estimate
+
+    roles = Roles(
+        question=args.question, by=args.by, weight=args.weight, stratum=args.strata, psu=args.psu, fpc=args.fpc,
+        where=args.where, replicates=args.replicates, scale=args.scale, rscales=args.rscales, centre=args.centre,
+        df=args.df, lonely=args.lonely, missing=MISSING if args.missing is None else tuple(args.missing),
+    )  # fmt: skip
+    answers, groups = answers_from_table(args.file, roles)
+    found = estimate(answers, by=groups, interval=args.interval)
+    if found.note:
+        print(f"plural-nb: note: {found.note}", file=sys.stderr)
+    if args.json:
+        _print_json(found.table().to_dicts())
+    else:
+        print(found.table().write_csv(), end="")
     return 0
 
 

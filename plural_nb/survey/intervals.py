@@ -66,6 +66,16 @@ def bounds(
     return np.where(nobody, np.nan, low), np.where(nobody, np.nan, high)
 
 
+def capped(share: Floats, se: Floats, df: Floats, n: Floats, level: float) -> bool:
+    """Whether Korn–Graubard's n* of any share is above its n, so that `cap` lowers it."""
+    upper = (1 + level) / 2
+    with np.errstate(all="ignore"):
+        ratio = np.square(special.stdtrit(n - 1, upper) / special.stdtrit(df, upper))
+        n_star = share * (1 - share) / np.square(se) * ratio[:, None]
+    inside = (share > 0) & (share < 1) & (se > _NO_SE)
+    return bool((inside & (n_star > n[:, None])).any())
+
+
 def _clopper_pearson(share: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:
     chosen, tail = share * n, (1 - level) / 2
     low = np.where(chosen <= 0, 0.0, special.betaincinv(chosen, n - chosen + 1, tail))

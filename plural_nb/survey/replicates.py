@@ -40,7 +40,7 @@ class Replicates:
     weights: Floats = field(repr=False)
     scale: float
     rscales: Floats | None = field(default=None, repr=False)
-    centre: Centre = "mean"
+    centre: Centre = "theta"
     kind: Kind = "other"
     unit: Ints | None = field(default=None, repr=False)
 

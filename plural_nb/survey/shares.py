@@ -13,7 +13,7 @@ import polars as pl
 from plural_nb.errors import SurveyError
 from plural_nb.survey.design import Floats, Ints
 from plural_nb.survey.intervals import Interval as Interval
-from plural_nb.survey.intervals import bounds
+from plural_nb.survey.intervals import bounds, capped
 from plural_nb.survey.linearisation import Linearised, sum_by
 from plural_nb.survey.question import Question
 from plural_nb.survey.variance import joint_variance, variance
@@ -187,7 +187,10 @@ def estimate(
         deff = squared / srs
     se = np.sqrt(squared)
     low, high = bounds(p, se, df, n.astype(np.float64), interval=interval, level=level, cap=cap)
-    note = "; ".join(part for part in (design.note, found.note) if part)
+    notes = [design.note, found.note]
+    if interval == "korn-graubard" and cap and capped(p, se, df, n.astype(np.float64), level):
+        notes.append("the effective number of some Korn–Graubard intervals was kept at n")
+    note = "; ".join(part for part in notes if part)
     return Shares(se=se, low=low, high=high, covariance=V, deff_wr=deff, df=df, note=note, **rest)
 
 

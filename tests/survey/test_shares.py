@@ -209,7 +209,9 @@ def test_korn_graubard_takes_no_more_people_than_there_are():
     capped = estimate(answers, interval="korn-graubard")
     exact = stats.binomtest(20, 50).proportion_ci(0.95, "exact")
     assert (capped.low[0, 0], capped.high[0, 0]) == (pytest.approx(exact.low), pytest.approx(exact.high))
+    assert "kept at n" in capped.note
     free = estimate(answers, interval="korn-graubard", cap=False)
+    assert "kept at n" not in free.note
     assert free.high[0, 0] - free.low[0, 0] < 0.05
 
 

@@ -1,0 +1,217 @@
+"""`plural-nb shares` gives R's numbers from a bare file, and says in one line what is wrong."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+from plural_nb.cli import main
+from plural_nb.survey.bare import Roles, answers_from_table
+from plural_nb.survey.shares import estimate
+
+COLUMNS = [
+    "question", "group", "option", "n", "share", "se", "low", "high", "df", "n_eff_kish", "n_eff", "deff_wr",
+]  # fmt: skip
+DESIGN = ["--weight", "weight", "--strata", "stratum", "--psu", "psu"]
+RELATIVE = 1e-10
+
+
+@pytest.fixture
+def shares(capsys):
+    def run(*arguments):
+        status = main(["shares", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert status == 0, err
+        return out
+
+    return run
+
+
+@pytest.fixture
+def wrong(capsys):
+    def run(*arguments):
+        try:
+            status = main(["shares", *map(str, arguments)])
+        except SystemExit as end:
+            status = end.code
+        out, err = capsys.readouterr()
+        assert (status, out) == (2, "")
+        assert err.count("\n") == 1
+        assert "Traceback" not in err
+        return err
+
+    return run
+
+
+@pytest.mark.parametrize("interval", ["logit", "wald"])
+def test_json_equals_r(shares, oracle, reference, interval):
+    names = {"logit": "xlogit", "wald": "mean"}
+    rows = json.loads(
+        shares(oracle / "likert.csv", "--question", "q1", "--by", "region", *DESIGN, "--interval", interval, "--json")
+    )
+    assert list(rows[0]) == COLUMNS
+    theirs = {
+        (r["domain"], r["level"]): r
+        for r in reference("props.json")
+        if (r["design"], r["var"], r["domain_var"]) == ("likert", "q1", "region")
+    }
+    assert len(rows) == len(theirs) == 20
+    for row in rows:
+        r = theirs[row["group"], row["option"]]
+        ours = [row[k] for k in ("n", "share", "se", "low", "high", "df", "n_eff_kish", "deff_wr", "n_eff")]
+        kind = names[interval]
+        r_numbers = [r[k] for k in ("n", "est", "se", f"{kind}_lo", f"{kind}_hi", "df", "n_eff_kish", "deff_wr")]
+        assert ours == pytest.approx([*r_numbers, r["n"] / r["deff_wr"]], rel=RELATIVE)
+
+
+def test_csv_and_json_hold_the_same_rows(shares, oracle):
+    arguments = (oracle / "likert.csv", "--question", "q2", *DESIGN)
+    table = list(csv.DictReader(io.StringIO(shares(*arguments))))
+    rows = json.loads(shares(*arguments, "--json"))
+    assert list(table[0]) == COLUMNS
+    assert [(r["option"], float(r["share"]), float(r["se"])) for r in table] == [
+        (r["option"], r["share"], r["se"]) for r in rows
+    ]
+
+
+def test_where_is_a_domain_and_not_a_filter(shares, oracle):
+    arguments = (oracle / "likert.csv", "--question", "q1", *DESIGN, "--json")
+    by = json.loads(shares(*arguments, "--by", "gender"))
+    where = json.loads(shares(*arguments, "--where", "gender = 'other' AND age >= 18"))
+    for a, b in zip([r for r in by if r["group"] == "other"], where, strict=True):
+        assert [a[k] for k in COLUMNS[2:]] == [b[k] for k in COLUMNS[2:]]
+
+
+@pytest.mark.parametrize(("kind", "mse"), [("JKn", False), ("Fay", True), ("bootstrap", False)])
+def test_replicate_weights_of_a_file_give_rs_numbers(shares, oracle, likert, reference, tmp_path, kind, mse):
+    meta = {row["type"]: row for row in csv.DictReader((oracle / "rep_meta.csv").open())}[kind]
+    factors = pl.read_csv(oracle / meta["file"])
+    names = factors.columns[1:]
+    frame = likert.join(factors, on="psu", how="left", maintain_order="left").with_columns(
+        pl.col(names) * pl.col("weight")
+    )
+    frame.drop("stratum", "psu").rename({"weight": "rep0"}).write_csv(tmp_path / "file.csv")
+    (tmp_path / "rscales.txt").write_text("\n".join(meta["rscales"].split()))
+    found = json.loads(
+        shares(
+            tmp_path / "file.csv", "--question", "q1", "--by", "region", "--weight", "rep0", "--replicates", "rep*",
+            "--scale", meta["scale"], "--rscales", tmp_path / "rscales.txt", "--centre", "theta" if mse else "mean",
+            "--json",
+        )
+    )  # fmt: skip
+    theirs = {
+        (r["domain"], r["level"]): r
+        for r in reference("replicates.json")
+        if (r["type"], r["mse"], r["var"], r["domain_var"]) == (kind, mse, "q1", "region")
+    }
+    assert len(theirs) == len(found) == 20
+    for row in found:
+        r = theirs[row["group"], row["option"]]
+        ours = [row[k] for k in ("share", "se", "df", "low", "high")]
+        assert ours == pytest.approx([r[k] for k in ("est", "se", "df", "xlogit_lo", "xlogit_hi")], rel=RELATIVE)
+
+
+def test_df_fpc_and_missing_texts_are_taken(shares, tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text("q,w,N,g\n" + "yes,1,40,a\nno,1,40,b\nyes,2,40,a\n-9,1,40,\nNA,1,40,a\n,1,40,b\nno,1,40,NA\n")
+    plain = json.loads(shares(path, "--question", "q", "--weight", "w", "--missing", "-9", "--missing", "NA", "--json"))
+    assert [(r["option"], r["n"], r["share"]) for r in plain] == [("no", 4, 0.4), ("yes", 4, 0.6)]
+    kept = json.loads(shares(path, "--question", "q", "--weight", "w", "--json"))
+    assert [r["option"] for r in kept] == ["-9", "no", "yes"]
+    small = json.loads(
+        shares(path, "--question", "q", "--weight", "w", "--missing", "-9", "--missing", "NA", "--fpc", "N", "--df", 5,
+               "--json")
+    )  # fmt: skip
+    assert small[0]["df"] == 5
+    assert small[0]["se"] == pytest.approx(plain[0]["se"] * np.sqrt(1 - 7 / 40))
+    grouped = json.loads(shares(path, "--question", "q", "--by", "g", "--json"))
+    assert list(dict.fromkeys(r["group"] for r in grouped)) == ["a", "b"]
+
+
+def test_psus_are_nested_in_strata(shares, likert, oracle, tmp_path):
+    likert.with_columns(pl.col("psu").str.slice(3)).write_csv(tmp_path / "nested.csv")
+    a = shares(oracle / "likert.csv", "--question", "q1", *DESIGN)
+    assert a == shares(tmp_path / "nested.csv", "--question", "q1", *DESIGN)
+
+
+def test_parquet_and_tsv_and_codes_with_zeros(shares, tmp_path):
+    frame = pl.DataFrame({"q": [1.0, 2.0, 1.0, None], "code": ["01", "1", "01", "2"]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    frame.write_csv(tmp_path / "a.tsv", separator="\t")
+    for name in ("a.parquet", "a.tsv"):
+        assert [r["option"] for r in json.loads(shares(tmp_path / name, "--question", "q", "--json"))] == ["1", "2"]
+        found = json.loads(shares(tmp_path / name, "--question", "code", "--json"))
+        assert [(r["option"], r["share"]) for r in found] == [("01", 0.5), ("1", 0.25), ("2", 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--question", "q11"], "no column 'q11'. Did you mean 'q1'"),
+        (["--question", "q1", "--weight", "region"], "weight column 'region' holds text in 1575 rows"),
+        (["--question", "id"], "1575 different values"),
+        (["--question", "q1", "--where", "age"], "not true or false for each row"),
+        (["--question", "q1", "--where", "age >"], "no condition"),
+        (["--question", "q1", "--where", 'region = "North"'], "Texts go in single quotes"),
+        (["--question", "q1", "--where", "age > 900"], "No row of likert.csv meets"),
+        (["--question", "q1", "--where", "region > 3"], "cannot be worked out"),
+        (["--question", "q1", "--where", "__import__('os').system('true')"], "no condition"),
+        (["--question", "q1", "--replicates", "rep*"], "0 columns of likert.csv match"),
+        (["--question", "q1", "--replicates", "q*"], "need their scale"),
+        (["--question", "q1", "--scale", "1"], "belongs to replicate weights"),
+        (["--question", "q1", "--replicates", "q[12]", "--scale", "1"], "has no weight in row"),
+        (["--question", "q1", "--fpc", "age"], "differs within a stratum"),
+        (["--question", "q1", "--df", "0"], "degrees of freedom must be a positive"),
+        (["--question", "q1", "--psu", "q4"], "rows have no PSU"),
+        (["--question", "q1", "--interval", "exact"], "invalid choice"),
+        ([], "--question"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_plain_line(wrong, oracle, arguments, message):
+    assert message in wrong(oracle / "likert.csv", *arguments)
+
+
+def test_files_that_cannot_be_read_are_one_plain_line(wrong, tmp_path):
+    assert "There is no file" in wrong(tmp_path / "none.csv", "--question", "q")
+    assert "ends in '.doc'" in wrong(tmp_path / "file.doc", "--question", "q")
+    assert "is a folder" in wrong(tmp_path, "--question", "q")
+    (tmp_path / "empty.csv").write_text("")
+    assert "cannot be read" in wrong(tmp_path / "empty.csv", "--question", "q")
+    (tmp_path / "head.csv").write_text("q,w\n")
+    assert "has no rows" in wrong(tmp_path / "head.csv", "--question", "q")
+    (tmp_path / "semi.csv").write_text("q;w\n1;2\n")
+    assert "separated by semicolons" in wrong(tmp_path / "semi.csv", "--question", "q")
+    (tmp_path / "latin.csv").write_bytes("q\ncaf\xe9\nthé\n".encode("latin-1"))
+    assert "UTF-8" in wrong(tmp_path / "latin.csv", "--question", "q")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
+    assert "cannot be read" in wrong(tmp_path / "bad.parquet", "--question", "q")
+    (tmp_path / "comma.csv").write_text('q,w\n1,"1,5"\n2,2\n')
+    assert "write 1.5" in wrong(tmp_path / "comma.csv", "--question", "q", "--weight", "w")
+    (tmp_path / "minus.csv").write_text("q,w\n1,-1\n2,2\n")
+    assert "negative" in wrong(tmp_path / "minus.csv", "--question", "q", "--weight", "w")
+    (tmp_path / "rscales.txt").write_text("1\nx\n")
+    (tmp_path / "reps.csv").write_text("q,r1,r2\n1,1,2\n2,2,1\n")
+    reps = ("--question", "q", "--replicates", "r*")
+    assert "'x' is not a number" in wrong(tmp_path / "reps.csv", *reps, "--rscales", tmp_path / "rscales.txt")
+    assert "cannot be read" in wrong(tmp_path / "reps.csv", *reps, "--rscales", tmp_path / "none.txt")
+
+
+def test_the_replicates_leave_the_weight_out_of_a_pattern_it_matches(tmp_path):
+    pl.DataFrame({"q": [1, 2], "P": [1.0, 1.0], "P1": [2.0, 0.0], "P2": [0.0, 2.0]}).write_csv(tmp_path / "a.csv")
+    answers, _ = answers_from_table(tmp_path / "a.csv", Roles("q", weight="P", replicates="P*", scale=1.0, df=1))
+    assert answers.design.replicates.size == 2
+    assert estimate(answers).se[0, 0] == pytest.approx(np.sqrt(0.5))
+
+
+def test_the_command_runs_from_a_shell(oracle):
+    done = subprocess.run(
+        [sys.executable, "-m", "plural_nb.cli", "shares", str(oracle / "likert.csv"), "--question", "q3", "--json"],
+        capture_output=True, text=True, timeout=120, check=True, env={**os.environ, "PYTHONWARNINGS": "error"},
+    )  # fmt: skip
+    assert [row["option"] for row in json.loads(done.stdout)] == ["0", "1"]
