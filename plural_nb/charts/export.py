@@ -62,7 +62,8 @@ def svg(chart: Chart, *, ink: str = INK, paper: str = PAPER, titled: bool = True
     import vl_convert
 
     spec = chart.figure(titled=titled)
-    spec["padding"] = 16 if titled else 0
+    if titled:
+        spec["padding"] = {side: max(16, size) for side, size in spec["padding"].items()}
     picture = vl_convert.vegalite_to_svg(_coloured(spec, ink, paper), vl_version=vega_lite_version())
     return str(picture)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LEAST_CAPTURED_MASS = 0.5
 _COLUMNS = (("option_text", "Option"), ("name", "Who"), ("label", "Share"), ("range", "From – to"), ("note", "Note"))
+LABEL_MARGIN = 46
 _WHO = ["humans", "model"]
 _BAR = 19
 _LINE = 17
@@ -135,8 +136,7 @@ def _open_rows(humans: Shares, name: str, labels: list[list[str]]) -> list[dict[
 def _top(rows: list[dict[str, Any]], options: int) -> float:
     """End of the axis: all of it where options are few, so that picking another population never moves the scale."""
     longest = max(row["end"] for row in rows)
-    reach = 1.0 if options <= 4 or longest > 0.48 else 0.5
-    return reach * 1.1
+    return 1.0 if options <= 4 or longest > 0.5 else 0.5
 
 
 @lru_cache(maxsize=32)
@@ -192,6 +192,8 @@ def _spec(lines: int) -> dict[str, Any]:
         "config": config(),
         "autosize": {"type": "fit-x", "contains": "padding"},
         "width": 600,
+        # The label of a bar that reaches the end stands in the margin.
+        "padding": {"left": 2, "top": 4, "bottom": 4, "right": LABEL_MARGIN},
         "height": {"step": max(_BAR, _LINE * lines / 2), "for": "offset"},
         "data": {"name": DATA},
         "layer": [

@@ -106,7 +106,7 @@ def test_different_options_cannot_stand_side_by_side() -> None:
 
 
 def test_axis_does_not_move_with_the_population_where_options_are_few() -> None:
-    assert {humans_and_model(people(*n).shares()).rows[0]["top"] for n in ((1, 50, 50), (98, 1, 1))} == {1.1}
+    assert {humans_and_model(people(*n).shares()).rows[0]["top"] for n in ((1, 50, 50), (98, 1, 1))} == {1.0}
 
 
 class _Tags(HTMLParser):

@@ -153,6 +153,8 @@ function render({ model, el }) {
         const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: false, logLevel: 1 };
         try {
           drawn = await embed(canvas, spec, options);
+          // The plot itself is the image, with the summary as its name.
+          canvas.querySelector("svg")?.setAttribute("aria-hidden", "true");
         } finally {
           last?.finalize();
           while (plot.firstChild && plot.firstChild !== canvas) plot.firstChild.remove();
