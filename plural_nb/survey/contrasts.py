@@ -80,7 +80,7 @@ def contrast(
     V = joint_shares_covariance(answers, by)[used][:, :, used]
     value = float((c[used] * shares.share[used]).sum())
     se = float(np.sqrt(max(np.einsum("gk,gkhl,hl->", c[used], V, c[used]), 0.0)))
-    _, codes = group_codes(answers, by)
+    _, codes = group_codes(answers.design.n, by)
     together = answers.within(np.isin(codes, used))
     df = float(estimate(together).df[0])
     reach = float(special.stdtrit(df, (1 + level) / 2)) * se if df > 0 else np.inf

@@ -149,7 +149,9 @@ def estimate(
     >>> shares.share.tolist(), shares.se.round(4).tolist()
     ([[0.3, 0.7]], [[0.0461, 0.0461]])
     """
-    names, codes = group_codes(answers, by)
+    names, codes = group_codes(answers.design.n, by)
+    if by is None:
+        names = (answers.about or ("Everyone" if answers.source.kind == "humans" else answers.source.name),)
     design, question = answers.design, answers.question
     G = len(names)
     part = _Parts.of(answers)
@@ -222,12 +224,10 @@ def difference_covariance(a: Answers, b: Answers) -> Floats:
     return total
 
 
-def group_codes(answers: Answers, by: Groups | Sequence[str | None] | pl.Series | None) -> tuple[tuple[str, ...], Ints]:
-    """Return the names of groups and each row's place among them, -1 for none; everybody is one group when None."""
-    n = answers.design.n
+def group_codes(n: int, by: Groups | Sequence[str | None] | pl.Series | None) -> tuple[tuple[str, ...], Ints]:
+    """Return the names of groups and each of n rows' place among them, -1 for none; everybody when None."""
     if by is None:
-        name = answers.about or ("Everyone" if answers.source.kind == "humans" else answers.source.name)
-        return (name,), np.zeros(n, dtype=np.int64)
+        return ("Everyone",), np.zeros(n, dtype=np.int64)
     if isinstance(by, Groups):
         names, codes = by.names, np.asarray(by.codes, dtype=np.int64)
     else:
@@ -247,7 +247,7 @@ def joint_shares_covariance(answers: Answers, by: Groups | Sequence[str | None] 
     Two groups that share PSUs or strata are not independent: a contrast c of any of the G K shares has variance
     c' V c (definitions, section 3). See `plural_nb.survey.contrasts`.
     """
-    names, codes = group_codes(answers, by)
+    names, codes = group_codes(answers.design.n, by)
     opinion = _Opinion.of(answers, codes, len(names))
     weight = answers.design.weight
     theta = opinion.shares(weight)
