@@ -1,0 +1,44 @@
+"""The demo models' tokenizer: byte-level BPE with GPT-2's splitting, so that llama.cpp's `gpt-2` reads text alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+END, SYSTEM, USER, ASSISTANT = "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
+CONTROL = (END, SYSTEM, USER, ASSISTANT)
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+
+
+def train_tokenizer(texts: Iterable[str], size: int = 2048) -> Tokenizer:
+    """Return a tokenizer with at most `size` tokens; the four control tokens of the chat template come first."""
+    tokenizer = byte_level(models.BPE())
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        special_tokens=[AddedToken(token, special=True) for token in CONTROL],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def byte_level(model: models.BPE) -> Tokenizer:
+    """Return a tokenizer that splits text as GPT-2 does, before this model merges bytes."""
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def in_chat(turns: Iterable[tuple[str, str]]) -> str:
+    """Return turns (role, content) as the chat template writes them, up to where the answer begins.
+
+    >>> in_chat([("user", "Tea?")])
+    '<|user|>Tea?<|end|><|assistant|>'
+    """
+    return "".join(f"<|{role}|>{content}{END}" for role, content in turns) + ASSISTANT
