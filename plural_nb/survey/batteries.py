@@ -72,11 +72,15 @@ def batteries_of(
 def _battery(name: str, kind: Literal["multi-select", "grid"], run: Sequence[Variable]) -> Battery:
     texts = [v.label or v.name for v in run]
     stem, items = _split(texts)
-    if kind == "multi-select" and all(len(_labels(v)) == 1 for v in run) and len({tuple(_labels(v)) for v in run}) > 1:
+    if kind == "multi-select" and all(len(_labels(v)) == 1 for v in run) and len({*_texts(run)}) > 1:
         # Blank where it was not ticked: the one label is the item.
-        items = [next(iter(_labels(v).values())) for v in run]
+        items = _texts(run)
         stem = stem or texts[0]
     return Battery(name, kind, tuple(v.name for v in run), stem, tuple(items))
+
+
+def _texts(run: Sequence[Variable]) -> list[str]:
+    return [next(iter(_labels(v).values())) for v in run]
 
 
 def _alike(one: Variable, other: Variable) -> bool:

@@ -20,6 +20,7 @@ from plural_nb.survey.guessing import carries_opinion, is_trait, question_of, tr
 from plural_nb.survey.labelled import Variable
 from plural_nb.survey.question import Code, Option, Question, Wording
 from plural_nb.survey.recipes import Match, find
+from plural_nb.survey.replicates import Kind, Replicates
 from plural_nb.survey.survey import Survey
 from plural_nb.survey.trait import Trait
 
@@ -40,6 +41,9 @@ _SAID = {
 }
 _ASKED_ABOUT = re.compile(r"\b(your|you|respondent'?s?|body|how much do)\b.*\bweigh", re.IGNORECASE)
 _BLANK = "(blank)"
+_KINDS: Mapping[str, Kind] = {
+    "sdr": "successive differences", "brr": "BRR", "fay": "Fay", "jk1": "JK1", "jkn": "JKn", "bootstrap": "bootstrap",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,8 +289,11 @@ def _design(
             )
             labels = [f"(none){i if role == 'psu' else ''}" if x is None else x for i, x in enumerate(labels)]
         parts[role] = np.array(labels)
+    replicates = _replicates(columns, match, roles)
     said = [what for what, role in (("strata", "stratum"), ("PSUs", "psu")) if role in roles]
     sampling = "the sample's " + " and ".join(said) if said else "simple random sampling"
+    if replicates is not None:
+        sampling = f"{replicates.size} replicate weights ({replicates.kind})"
     fixed = f" and fixed weights ({roles['weight']})" if "weight" in roles else ", without weights"
     by = (
         f"; by the recipe {match.recipe.name}, verified from {match.recipe.verified}"
@@ -294,11 +301,32 @@ def _design(
         else ""
     )
     design = Design.from_columns(
-        parts["weight"], parts["stratum"], parts["psu"], n=n,
+        parts["weight"],
+        parts["stratum"],
+        parts["psu"],
+        n=n,
         note=f"standard errors assume {sampling}{fixed}{by}",
-        weight_name=f"{source}, column {roles['weight']!r}" if "weight" in roles else "", lonely=wanted.lonely,
-    )  # fmt: skip
+        weight_name=f"{source}, column {roles['weight']!r}" if "weight" in roles else "",
+        lonely=wanted.lonely,
+        replicates=replicates,
+    )
     return design, assumed
+
+
+def _replicates(columns: Columns, match: Match | None, roles: Mapping[str, str]) -> Replicates | None:
+    """The replicate weights of a recipe, where the weight they belong to is the one that is used."""
+    if match is None or not match.replicates or roles.get("weight") != match.weight:
+        return None
+    use = match.recipe.replicates
+    if use is None:
+        return None
+    if len(match.replicates) != use.count:
+        raise SurveyError(
+            f"{match.recipe.title} has {use.count} replicate weights ({use.columns}); this file has "
+            f"{len(match.replicates)}. Read it with recipe=False, or with the whole file."
+        )
+    weights = columns.read(match.replicates).cast(pl.Float64).to_numpy()
+    return Replicates(weights, use.scale, None, use.centre, _KINDS[use.method])
 
 
 def _labels_of(column: pl.Series) -> list[str | None]:
