@@ -58,8 +58,9 @@ class Network(nn.Module):
         length = tokens.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
         x = self.token_embd(tokens)
-        *lower, top = self.blk
-        for block in lower:
+        top = self.blk[-1]
+        assert isinstance(top, Block)
+        for block in self.blk[:-1]:
             x = block(x, cos, sin)
         # Of the top layer only the places asked for are needed; leaving out the rest saves a fifth of the time.
         return functional.linear(self.output_norm(top.at(x, cos, sin, at)), self.token_embd.weight)
