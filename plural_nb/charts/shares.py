@@ -161,7 +161,7 @@ def _spec(lines: int) -> dict[str, Any]:
         "type": "quantitative",
         "stack": None,
         "title": "share of substantive answers",
-        "axis": {"format": ".0%", "tickCount": 5},
+        "axis": {"format": ".0%", "tickCount": 5, "labelFlush": False},
         "scale": {"nice": False},
     }
 

@@ -79,6 +79,10 @@ class ModelDesk:
         with self._change:
             self._lent[name] = model
 
+    def has_lent(self, name: str) -> bool:
+        """Whether a model was lent under this name."""
+        return name in self._lent
+
     def known(self, request: Request) -> Answers | None:
         """The answers to a request that was answered before and whose model has not changed since, at once."""
         return self._answers.get((request, _stamp(request.model)))

@@ -178,8 +178,11 @@ class Explorer(anywidget.AnyWidget):
                 return
             if change["name"] == "survey":
                 self._change_survey(change["old"])
-            else:
-                self._refresh()
+                return
+            if change["name"] == "model" and self.model:
+                with self._silently():
+                    self._settle_model(self.models)
+            self._refresh()
 
     def _change_survey(self, before: str) -> None:
         try:
@@ -335,14 +338,21 @@ class Explorer(anywidget.AnyWidget):
             with self._lock:
                 if self.comm is None:  # closed meanwhile
                     return
-                chosen = menus.resolve_model(self.model, found)
-                self.models = menus.with_model(found, chosen)
-                if chosen != self.model:
-                    self.model = chosen
+                before = self.model
+                with self._silently():
+                    self._settle_model(found)
+                if self.model != before:
+                    self._refresh()
         except Exception as error:
             self._fail(error)
         finally:
             self._searching.set()
+
+    def _settle_model(self, found: list[dict[str, Any]]) -> None:
+        """Have the chosen model in the menu, under the path it was found at."""
+        if not self._desk.has_lent(self.model):
+            self.model = menus.resolve_model(self.model, found)
+        self.models = menus.with_model(found, self.model)
 
     def _take_survey(self, survey: str | os.PathLike[str] | Survey | None) -> str:
         if isinstance(survey, Survey):

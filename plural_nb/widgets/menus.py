@@ -57,7 +57,7 @@ def resolve_model(choice: str, found: Sequence[Entry]) -> str:
     path = Path(choice).expanduser()
     if path.is_file():
         for entry in found:
-            if path.samefile(entry["id"]):
+            if Path(entry["id"]).exists() and path.samefile(entry["id"]):
                 return str(entry["id"])
     return choice
 

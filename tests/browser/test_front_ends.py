@@ -151,9 +151,9 @@ def test_every_control_has_a_name(panel: Any) -> None:
     for summary in ("Age", "Region", "How it is asked", "What did the model see, exactly?"):
         panel.get_by_text(summary, exact=True).click()
     nameless = panel.evaluate(
-        """() => [...document.querySelectorAll('select, input, button, summary, progress')].filter((e) => e.offsetParent
-        && !(e.labels?.length || e.getAttribute('aria-label') || (e.matches('button, summary') && e.textContent.trim())))
-        .map((e) => e.outerHTML)"""
+        """() => [...document.querySelectorAll('select, input, button, summary, progress')]
+        .filter((e) => e.offsetParent && !e.labels?.length && !e.getAttribute('aria-label'))
+        .filter((e) => !(e.matches('button, summary') && e.textContent.trim())).map((e) => e.outerHTML)"""
     )
     assert nameless == []
     for name in ("Model", "Survey", "Question", "Mode", "Prompt"):

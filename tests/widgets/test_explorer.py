@@ -306,3 +306,16 @@ def test_a_model_named_by_its_name_is_found(panel: Panel, small_model: Path) -> 
     assert one.wait(60)
     assert one.model == str(small_model)
     assert one.status["kind"] == "ready"
+
+
+def test_a_path_chosen_by_hand_joins_the_menu(panel: Panel, tea: Any, small_model: Path, tmp_path: Path) -> None:
+    one = panel(survey=tea)
+    assert one.wait(60)
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(small_model.read_bytes())
+    one.model = str(copy)
+    assert one.wait(60)
+    assert one.status["kind"] == "ready"
+    assert [entry["id"] for entry in one.models] == [str(small_model), str(copy)]
+    one.model = small_model.stem
+    assert one.model == str(small_model)

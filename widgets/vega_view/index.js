@@ -176,13 +176,20 @@ function render({ model, el }) {
     }
   };
 
-  const update = () => {
-    showWords();
-    draw();
+  // Rows and shape come in one message but as two events.
+  let queued = false;
+  const redraw = () => {
+    if (queued) return;
+    queued = true;
+    queueMicrotask(() => {
+      queued = false;
+      showTable();
+      draw();
+    });
   };
-  const listen = () => update();
-  model.on("change:rows", listen);
-  model.on("change:words", listen);
+  model.on("change:words", showWords);
+  model.on("change:rows", redraw);
+  model.on("change:shape", redraw);
   rowsAsTable.addEventListener("toggle", showTable, { signal });
   const watcher = new ResizeObserver(() => {
     if (Math.floor(plot.clientWidth) !== width) draw();
@@ -202,8 +209,9 @@ function render({ model, el }) {
   return () => {
     leaving.abort();
     watcher.disconnect();
-    model.off("change:rows", listen);
-    model.off("change:words", listen);
+    model.off("change:words", showWords);
+    model.off("change:rows", redraw);
+    model.off("change:shape", redraw);
     drawn?.finalize();
   };
 }
