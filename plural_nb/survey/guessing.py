@@ -153,6 +153,15 @@ def carries_opinion(variable: Variable, code: Code, missing: Collection[Code] = 
     return not _silent(variable, code, {same(c) for c in missing})
 
 
+def says_nothing(label: str) -> bool:
+    """Whether a label's words say that there is no opinion: "don't know", "refused", "not applicable".
+
+    >>> says_nothing("Don't know"), says_nothing("No trust at all"), says_nothing("Not applicable")
+    (True, False, True)
+    """
+    return bool(_NO_OPINION.search(label))
+
+
 def rekind(question: Question, kind: Kind, values: Sequence[float] | None = None) -> Question:
     """Return a question with its options taken as nominal or ordinal; `values` are the substantive options' places.
 

@@ -105,27 +105,36 @@ def scale_of(labels: Sequence[str]) -> tuple[str, bool]:
     >>> scale_of(["France", "Germany", "Spain"])
     ('', False)
     """
+    name, heights = scale_heights(labels)
+    return name, bool(name) and _rises(heights)
+
+
+def scale_heights(labels: Sequence[str]) -> tuple[str, list[float]]:
+    """Return the scale that labels name and how high each stands on it; ("", []) where their words show none.
+
+    >>> scale_heights(["Never", "Sometimes", "Always"])
+    ('how often', [0.0, 2.0, 6.0])
+    """
     said = [re.sub(r"^\W*\d+\s*[.):=-]+\s+", "", label.lower().replace("’", "'")).strip() for label in labels]
     if len(said) < 3:
-        return "", False
+        return "", []
     numbers = [_leading(label) for label in said]
     if sum(n is not None for n in numbers) >= len(said) - 1 and len({n for n in numbers if n is not None}) >= 3:
-        return "numbers", _rises([n for n in numbers if n is not None])
+        return "numbers", [n for n in numbers if n is not None]
     for name, rungs in _LADDERS:
         heights = [_height(label, rungs) for label in said]
         if all(h is not None for h in heights):
-            return name, _rises([h for h in heights if h is not None])
+            return name, [h for h in heights if h is not None]
     poles = [_pole(label) for label in said]
-    if all(p is not None for p in poles):
-        known = [p for p in poles if p is not None]
-        if len(set(known)) >= 3 or (len(set(known)) == 3 and 0.0 in known):
-            return "for to against", _rises(known)
+    known = [p for p in poles if p is not None]
+    if len(known) == len(said) and len(set(known)) >= 3:
+        return "for to against", known
     if sum(bool(_SCHOOLING.search(label)) for label in said) >= max(3, 0.6 * len(said)):
-        return "schooling", True
+        return "schooling", [float(i) for i in range(len(said))]
     classes = [next((i for i, word in enumerate(_CLASSES) if word in label), None) for label in said]
     if all(c is not None for c in classes) and "class" in " ".join(said):
-        return "class", _rises([float(c) for c in classes if c is not None])
-    return "", False
+        return "class", [float(c) for c in classes if c is not None]
+    return "", []
 
 
 def _pole(label: str) -> float | None:

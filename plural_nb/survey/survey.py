@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,9 @@ from plural_nb.survey.question import Code, Kind, Question, Wording
 from plural_nb.survey.recipes import Match
 from plural_nb.survey.shares import Groups
 from plural_nb.survey.trait import Trait
+
+if TYPE_CHECKING:
+    from plural_nb.survey.lint import Finding
 
 EVERYONE = "Everyone"
 
@@ -313,6 +316,12 @@ class Survey:
             trait_codes=MappingProxyType({**self.trait_codes, trait.key: places}),
             trait_columns=MappingProxyType({**self.trait_columns, trait.key: column}),
         )
+
+    def check(self) -> tuple[Finding, ...]:
+        """Return what in this survey would mislead (see `plural_nb.survey.lint`), the gravest first."""
+        from plural_nb.survey.lint import check
+
+        return check(self)
 
     @property
     def _absent(self) -> tuple[Code, ...]:
