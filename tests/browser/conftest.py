@@ -57,7 +57,10 @@ window.make = async (id, widget, state) => {
   await module.initialize?.({ model: models[id] });
   return true;
 };
-window.show = async (model, el) => { window.leave = await model.module.render({ model, el }); };
+window.show = async (model, el) => {
+  window.leave = await model.module.render({ model, el });
+  return true;
+};
 window.leaked = [];
 document.addEventListener("keydown", (event) => window.leaked.push(event.key));
 document.body.dataset.ready = true;
@@ -157,6 +160,11 @@ def mounting(page: Any, address: str) -> Mount:
         given = [name, widget, json.dumps(state)]
         page.evaluate("([id, widget, state]) => window.make(id, widget, JSON.parse(state))", given)
         if show:
-            page.evaluate("id => window.show(window.models[id], document.querySelector('#root'))", name)
+            # Later, on the page's own account: while a debugger evaluates, compiling text is always allowed.
+            page.evaluate(
+                """id => new Promise((done) => setTimeout(() =>
+                window.show(window.models[id], document.querySelector('#root')).then(done)))""",
+                name,
+            )
 
     return put

@@ -19,7 +19,9 @@ def put(page: Any) -> Callable[[str, dict[str, Any]], None]:
     """`put(id, changes)`: what the kernel does when it sends new trait values."""
 
     def send(name: str, changes: dict[str, Any]) -> None:
-        page.evaluate("([id, changes]) => window.models[id].put(JSON.parse(changes))", [name, json.dumps(changes)])
+        later = """([id, changes]) => new Promise((done) => setTimeout(() =>
+            done(window.models[id].put(JSON.parse(changes)))))"""
+        page.evaluate(later, [name, json.dumps(changes)])
 
     return send
 
