@@ -28,8 +28,8 @@ class Independence:
     which the design is not yet counted. df: of the design.
     f, ndf, ddf, p: Rao and Scott's second-order correction of X²; the one to report.
     p_first_order: of X² over the mean of the generalised design effects. p_saddlepoint: of X² as a sum of weighted
-    chi-squares. wald, wald_p: Wald's F on ndf = (rows - 1)(columns - 1) and df; wald_adjusted, wald_adjusted_p: on df -
-    ndf + 1; NaN where the design has too few degrees of freedom for them.
+    chi-squares over one on ddf. wald, wald_p: Wald's F on (rows - 1)(columns - 1) and df; wald_adjusted,
+    wald_adjusted_p: on df less those of the numerator plus 1; NaN where the design has too few.
     deff: generalised design effects, the eigenvalues of the correction, falling.
     """
 
@@ -82,9 +82,7 @@ def independence(answers: Answers, other: Answers | Groups | Sequence[str | None
     domain = answers.domain
     if isinstance(other, Answers):
         if other.design.n != design.n:
-            raise SurveyError(
-                f"The two questions have {design.n} and {other.design.n} rows; they need the same people."
-            )
+            raise SurveyError(f"The questions have {design.n} and {other.design.n} rows; they need the same people.")
         column_names, column = observed_places(other)
         domain = domain & other.domain
     else:
@@ -111,7 +109,7 @@ def independence(answers: Answers, other: Answers | Groups | Sequence[str | None
     return Independence(
         row_names, column_names, grid * float(design.weight[member].sum()), n, chi2, df,
         chi2 / trace, ndf, ndf * df, float(special.fdtrc(ndf, ndf * df, chi2 / trace)),
-        float(special.chdtrc(q, chi2 / (trace / q))), _saddlepoint(chi2, eigen),
+        float(special.chdtrc(q, chi2 / (trace / q))), _saddlepoint(chi2, eigen, ndf * df),
         wald, float(special.fdtrc(q, df, wald)) if df > 0 else np.nan,
         adjusted, float(special.fdtrc(q, room, adjusted)) if np.isfinite(adjusted) else np.nan,
         tuple(eigen.tolist()),
@@ -187,18 +185,21 @@ def _wald(design: Design, member: Ints, row: Ints, column: Ints, shape: tuple[in
         return np.nan
 
 
-def _saddlepoint(x: float, weights: Floats) -> float:
-    """P(sum of weights times chi-squares of one degree > x), by the saddlepoint (Kuonen 1999)."""
-    top = float(weights.max())
-    a, x = weights / top, x / top
-    if not x > 0:
-        return 1.0
+def _saddlepoint(x: float, weights: Floats, ddf: float) -> float:
+    """P(sum of weights times chi-squares of one degree > x times chi-square_ddf / ddf), by the saddlepoint.
+
+    Kuonen (1999). Like R, the denominator counts whole degrees of freedom.
+    """
+    if not (x > 0 and ddf >= 1):
+        return 1.0 if ddf >= 1 else np.nan
+    a, times = np.append(weights, -x / ddf) / weights.max(), np.append(np.ones(weights.size), np.floor(ddf))
 
     def slope(t: float) -> float:
-        return float((a / (1 - 2 * t * a)).sum()) - x
+        return float((times * a / (1 - 2 * t * a)).sum())
 
-    low = -0.01 if x > a.sum() else -a.size / (2 * x)
-    t = float(optimize.brentq(slope, low, 0.5 * 0.99999, xtol=1e-14))
-    w = np.sign(t) * np.sqrt(2 * (t * x + 0.5 * np.log(1 - 2 * t * a).sum()))
-    v = t * np.sqrt(2 * np.square(a / (1 - 2 * t * a)).sum())
-    return np.nan if abs(t) < 1e-4 else float(special.ndtr(-(w + np.log(v / w) / w)))
+    t = float(optimize.brentq(slope, 0.5 * 0.99999 / a.min(), 0.5 * 0.99999, xtol=1e-14))
+    if abs(t) < 1e-4:
+        return np.nan
+    w = np.sign(t) * np.sqrt((times * np.log(1 - 2 * t * a)).sum())
+    v = t * np.sqrt(2 * (times * np.square(a / (1 - 2 * t * a))).sum())
+    return float(special.ndtr(-(w + np.log(v / w) / w)))
