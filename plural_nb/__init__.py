@@ -15,15 +15,13 @@ process that only needs one part loads only that part.
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from plural_nb.errors import nearest
 
 if TYPE_CHECKING:
     from plural_nb.answers import Answers, Source
-    from plural_nb.compare.comparison import Comparison, compare
+    from plural_nb.comparison.comparison import Comparison, compare
     from plural_nb.errors import Cancelled, ModelCrashed, ModelError, PluralError, SurveyError
     from plural_nb.silicon.finding import find_models
     from plural_nb.silicon.gguf import ModelFile
@@ -42,8 +40,8 @@ __version__ = "0.1.0"
 _HOME = {
     "Answers": "answers",
     "Source": "answers",
-    "Comparison": "compare.comparison",
-    "compare": "compare.comparison",
+    "Comparison": "comparison.comparison",
+    "compare": "comparison.comparison",
     "Cancelled": "errors",
     "ModelCrashed": "errors",
     "ModelError": "errors",
@@ -107,14 +105,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
-
-
-class _Package(ModuleType):
-    """Keeps public functions where they are: importing the sub-package `compare` would bind it over `compare()`."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -13,7 +13,7 @@ from plural_nb.errors import PluralError
 from plural_nb.survey.shares import Shares
 
 if TYPE_CHECKING:
-    from plural_nb.compare.comparison import Comparison
+    from plural_nb.comparison.comparison import Comparison
 
 LEAST_CAPTURED_MASS = 0.5
 _COLUMNS = (("option_text", "Option"), ("name", "Who"), ("label", "Share"), ("range", "From – to"), ("note", "Note"))

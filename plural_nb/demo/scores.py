@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from plural_nb.compare.distances import entropy, js_distance
+from plural_nb.comparison.distances import entropy, js_distance
 from plural_nb.demo.corpus import Respondents
 from plural_nb.silicon.backstory import tell
 from plural_nb.silicon.prompt import letter_prompts

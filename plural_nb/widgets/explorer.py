@@ -21,7 +21,7 @@ from plural_nb.charts.chart import Chart
 from plural_nb.charts.export import FORMATS, as_bytes
 from plural_nb.charts.export import save as save_chart
 from plural_nb.charts.shares import humans_and_model
-from plural_nb.compare.comparison import Comparison, compare
+from plural_nb.comparison.comparison import Comparison, compare
 from plural_nb.errors import PluralError, SurveyError, nearest
 from plural_nb.silicon.gguf import ModelFile
 from plural_nb.silicon.model import Model

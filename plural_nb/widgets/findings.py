@@ -8,7 +8,7 @@ from plural_nb.charts.theme import percent
 
 if TYPE_CHECKING:
     from plural_nb.answers import Answers
-    from plural_nb.compare.comparison import Comparison
+    from plural_nb.comparison.comparison import Comparison
     from plural_nb.survey.shares import Shares
     from plural_nb.survey.survey import Count, Survey
 

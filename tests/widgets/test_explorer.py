@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 import plural_nb as pnb
-from plural_nb.compare.comparison import compare
+from plural_nb.comparison.comparison import compare
 from plural_nb.errors import PluralError, SurveyError
 from plural_nb.silicon.gguf import read_model_file
 from plural_nb.silicon.model import open_model

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from plural_nb.answers import Answers
-from plural_nb.compare.distances import Floats, hellinger, js_distance, total_variation, wasserstein
-from plural_nb.compare.noise import NoiseFloor, js_noise_floor
+from plural_nb.comparison.distances import Floats, hellinger, js_distance, total_variation, wasserstein
+from plural_nb.comparison.noise import NoiseFloor, js_noise_floor
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.question import Question
 from plural_nb.survey.shares import Interval, Shares, difference_covariance, estimate

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from plural_nb.answers import Answers, Source
-from plural_nb.compare.comparison import compare
-from plural_nb.compare.distances import js_distance
+from plural_nb.comparison.comparison import compare
+from plural_nb.comparison.distances import js_distance
 from plural_nb.errors import PluralError
 from plural_nb.survey.design import Design
 from plural_nb.survey.question import Option, Question, ask_for

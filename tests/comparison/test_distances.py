@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from plural_nb.compare.distances import entropy, hellinger, js_distance, kl, total_variation, wasserstein
+from plural_nb.comparison.distances import entropy, hellinger, js_distance, kl, total_variation, wasserstein
 from plural_nb.errors import PluralError, SurveyError
 from plural_nb.survey.question import Option, Question, ask_for
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from plural_nb.compare.distances import Floats, js_distance
+from plural_nb.comparison.distances import Floats, js_distance
 
 # Below this many expected answers in a cell the closed form is rough, and the floor is simulated instead.
 FEW_EXPECTED = 20
