@@ -17,7 +17,7 @@ _FOR = re.compile(
     r"\b(agree\w*|approv\w*|satisf\w*|favou?r\w*|support\w*|likely|important|happy|safe|comfortable|good|well|"
     r"excellent|better|increas\w*|more|higher|larger|greater|easy|positive\w*|trust\w*|confiden\w*|true|liberal\w*|"
     r"democrat\w*|left[- ]?w\w*|left|warm|too much|willing|concerned|worried|interest\w*|fair\w*|secure|"
-    r"proud|close|attached|serious\w*|honest|helpful|beneficial|accept\w*|justif\w*|religious|informed|useful|effective)\b"
+    r"proud|close|closely|attached|serious\w*|honest|helpful|beneficial|accept\w*|justif\w*|religious|informed|useful|effective)\b"
 )
 _DENIED = re.compile(r"^(not at all|not|none|never|no)\b|\bnot at all\b")
 _WEAKLY_DENIED = re.compile(r"^(not|no) (very|too|so|that|really|particularly|quite|much)\b")
