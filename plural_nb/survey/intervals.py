@@ -45,7 +45,7 @@ def bounds(
         raise SurveyError(f"Unknown interval {interval!r}. {nearest(str(interval), get_args(Interval))}")
     if not 0 < level < 1:
         raise SurveyError(f"The level must lie between 0 and 1 (0.95 for 95%), not {level!r}.")
-    df, n = np.broadcast_arrays(df[:, None], share)[0], np.broadcast_arrays(n[:, None], share)[0]
+    df, n = df[:, None], np.broadcast_arrays(n[:, None], share)[0]
     upper = (1 + level) / 2
     certain = (share <= 0) | (share >= 1) | (se <= _NO_SE)
     with np.errstate(all="ignore"):
@@ -60,8 +60,8 @@ def bounds(
             low, high = _clopper_pearson(share, np.minimum(n_star, n) if cap else n_star, level)
         low = np.where(df <= 0, 0.0, low)
         high = np.where(df <= 0, 1.0, high)
-        exact_low, exact_high = _clopper_pearson(share, n, level)
-    low, high = np.where(certain, exact_low, low), np.where(certain, exact_high, high)
+        if certain.any():
+            low[certain], high[certain] = _clopper_pearson(share[certain], n[certain], level)
     nobody = n == 0
     return np.where(nobody, np.nan, low), np.where(nobody, np.nan, high)
 

@@ -39,7 +39,7 @@ def covariance(influence: Linearised, groups: int, design: Design) -> Floats:
         cells, place = np.unique(group * size + design.psu[influence.row], return_inverse=True)
         z = sum_by(place, z, cells.size)
         group, stratum = cells // size, strata[cells % size]
-    factor, total = _stratum_factors(design, n_h)
+    factor, total = stratum_factors(design, n_h)
     cells, place = np.unique(group * n_h.size + stratum, return_inverse=True)
     g, h = cells // n_h.size, cells % n_h.size
     mean = sum_by(place, z, cells.size) / n_h[h][:, None]
@@ -61,7 +61,7 @@ def joint_covariance(influence: Linearised, groups: int, design: Design) -> Floa
     """
     z, K = influence.z, influence.z.shape[1]
     strata, n_h = psus_per_stratum(design)
-    factor, total = _stratum_factors(design, n_h)
+    factor, total = stratum_factors(design, n_h)
     unit = influence.row if design.psu is None else design.psu[influence.row]
     # One sparse row per PSU: a person sits in one group, and a PSU has members of few.
     column = influence.group[:, None] * K + np.arange(K)
@@ -103,8 +103,8 @@ def sum_by(place: Ints, values: Floats, size: int) -> Floats:
     return result
 
 
-def _stratum_factors(design: Design, n_h: Ints) -> tuple[Floats, float]:
-    """(1 - f_h) n_h/(n_h - 1) of each stratum, and the factor of the whole that makes up for lonely strata."""
+def stratum_factors(design: Design, n_h: Ints) -> tuple[Floats, float]:
+    """Return (1 - f_h) n_h/(n_h - 1) of each stratum, and the factor of the whole that makes up for lonely strata."""
     left = 1 - sampled_fraction(design)
     # A stratum of which every PSU was drawn adds nothing, so that it may well have a single one.
     lonely = (n_h == 1) & (left > 0)
