@@ -13,7 +13,7 @@ from plural_nb.answers import Source
 from plural_nb.errors import SurveyError
 from plural_nb.survey.design import Design, Floats, Ints, psus_per_stratum
 from plural_nb.survey.intervals import Interval, bounds, capped
-from plural_nb.survey.linearisation import stratum_factors, sum_by
+from plural_nb.survey.linearisation import stratum_factors
 from plural_nb.survey.question import Question
 from plural_nb.survey.shares import Groups, Shares, estimate
 
@@ -78,7 +78,7 @@ def tabulate(
 class _Cells:
     """Members put in cells of one group and one PSU (of one stratum, without PSUs), ordered by group and stratum.
 
-    base: (m,) each member's cell. row: (m,) its row, or None when every row is a member.
+    base, base_group: (m,) each member's cell and group. row: (m,) its row, or None when every row is a member.
     group, stratum: (C,) of each cell. part: (C,) the place of its group and stratum among those that occur; part_group,
     part_stratum: of those.
     """
@@ -89,6 +89,7 @@ class _Cells:
     weight: Floats
     square: Floats
     base: Ints
+    base_group: Ints
     group: Ints
     stratum: Ints
     part: Ints
@@ -130,36 +131,36 @@ class _Cells:
         parts, part = np.unique(g * H + h, return_inverse=True)
         weight = design.weight if row is None else design.weight[row]
         return cls(
-            design, names, row, weight, np.square(weight), place[code], g, h, part, parts // H, parts % H, n_h, factor,
+            design, names, row, weight, np.square(weight), place[code],
+            group if row is None else group[row], g, h, part, parts // H, parts % H, n_h, factor,
             total,
         )  # fmt: skip
 
     def shares(self, question: Question, places: Any, source: Source, interval: Interval, level: float) -> Shares:
         """The shares of one question, from the place of each row's option (-1 where it is missing)."""
-        G, C, J = len(self.names), self.group.size, len(question.options) + 1
-        answered = places if self.row is None else places[self.row]
-        index = self.base * J
-        index += answered
-        index += 1
-        S = np.asarray(np.bincount(index, weights=self.weight, minlength=C * J).reshape(C, J), dtype=np.float64)
-        count: Ints = np.bincount(index, minlength=C * J).reshape(C, J)
-        squares = np.asarray(np.bincount(index, weights=self.square, minlength=C * J).reshape(C, J), dtype=np.float64)
+        G, J = len(self.names), len(question.options) + 1
+        column = np.asarray(places if self.row is None else places[self.row], dtype=np.int64) + 1
         k = np.array(question.substantive) + 1
-        opinion = S[:, k]
-        sums, by_option = sum_by(self.group, S, G), sum_by(self.group, opinion, G)
-        W = by_option.sum(axis=1)
-        n = np.bincount(self.group, weights=count[:, k].sum(axis=1), minlength=G).astype(np.int64)
-        square = np.bincount(self.group, weights=squares[:, k].sum(axis=1), minlength=G)
+        S = self._by_cell(column, J, self.weight)
+        opinion = S[k]
+        sums = _sum_parts(S, self.group, G)
+        W = sums[k].sum(axis=0)
+        of_group = column * G + self.base_group
+        n = np.bincount(of_group, minlength=J * G).reshape(J, G)[k].sum(axis=0)
+        squares = np.bincount(of_group, weights=self.square, minlength=J * G).reshape(J, G)[k].sum(axis=0)
+        Q = self._by_cell(column, J, self.square)[k] if self.design.psu is None else None
         with np.errstate(invalid="ignore", divide="ignore"):
-            p = by_option / W[:, None]
-            kish = np.nan_to_num(np.square(W) / square)
-            V = self._covariance(opinion, squares[:, k], p, W)
+            p = sums[k] / W
+            kish = np.nan_to_num(np.square(W) / squares)
+            V = self._covariance(opinion, Q, np.nan_to_num(p), np.where(W > 0, W, 1.0))
+            p = np.ascontiguousarray(p.T)
             V[n == 0] = np.nan
             variance = np.maximum(np.einsum("gkk->gk", V), 0.0)
             # Of one-hot answers, the mean of (y - p)² is p(1 - p).
             deff = variance / (p * (1 - p) / (n - 1)[:, None])
             se = np.sqrt(variance)
-        df = self._degrees_of_freedom(np.asarray(count[:, k].sum(axis=1) > 0), n)
+        # Members have weights above 0, so that a sum of them is 0 only where there are none.
+        df = self._degrees_of_freedom(opinion.sum(axis=0) > 0, n)
         people = n.astype(np.float64)
         low, high = bounds(p, se, df, people, interval=interval, level=level)
         note = self.design.note
@@ -168,40 +169,42 @@ class _Cells:
         other = [i + 1 for i, o in enumerate(question.options) if not o.substantive and o.offered]
         volunteered = [i + 1 for i, o in enumerate(question.options) if not o.substantive and not o.offered]
         with np.errstate(invalid="ignore", divide="ignore"):
-            rest = sums[:, other].sum(axis=1)
-            said = sums[:, volunteered].sum(axis=1)
-            left_out = rest / (W + rest), said / (W + rest + said), sums[:, 0] / sums.sum(axis=1)
+            rest, said = sums[other].sum(axis=0), sums[volunteered].sum(axis=0)
+            left_out = rest / (W + rest), said / (W + rest + said), sums[0] / sums.sum(axis=0)
         return Shares(
             question=question, source=source, groups=self.names, share=p, se=se, low=low, high=high, covariance=V,
             deff_wr=deff, n=n, df=df, n_eff_kish=kish, nonsubstantive=left_out[0], volunteered=left_out[1],
             missing=left_out[2], captured_mass=None, captured_mass_min=None, interval=interval, level=level, note=note,
         )  # fmt: skip
 
-    def _covariance(self, S: Floats, Q: Floats, p: Floats, W: Floats) -> Floats:
+    def _by_cell(self, column: Ints, J: int, weight: Floats) -> Floats:
+        """(J, C): sums over each cell's members, the missing ones first."""
+        C = self.group.size
+        sums = np.bincount(column * C + self.base, weights=weight, minlength=J * C)
+        return np.asarray(sums.reshape(J, C), dtype=np.float64)
+
+    def _covariance(self, S: Floats, Q: Floats | None, p: Floats, W: Floats) -> Floats:
         """(G, K, K): as `linearisation.covariance`, from the cells' sums of weights S and of squared weights Q."""
-        G, K = p.shape
-        cell_p, cell_W = p[self.group], W[self.group][:, None]
-        z = np.nan_to_num((S - cell_p * S.sum(axis=1, keepdims=True)) / cell_W)
-        f, n_h, lonely = self.factor[self.part_stratum], self.n_h[self.part_stratum], self.n_h[self.part_stratum] == 1
-        edges = np.searchsorted(self.group, np.arange(G + 1))
-        if self.design.psu is None:
+        K, G = p.shape
+        z = S - p[:, self.group] * S.sum(axis=0)
+        z /= W[self.group]
+        f, n_h = self.factor[self.part_stratum], self.n_h[self.part_stratum]
+        mean = _sum_parts(z, self.part, self.part_group.size) / n_h
+        mean[:, n_h == 1] = 0.0  # a lonely PSU is set against the mean of all, which is 0
+        if Q is not None:
             # Rows are the PSUs: sum_i w_i² (e - p)(e - p)' needs the squared weights of each option alone.
-            q = sum_by(self.group, np.nan_to_num(Q * self.factor[self.stratum][:, None] / np.square(cell_W)), G)
-            whole = q.sum(axis=1)
-            P = np.nan_to_num(p)
-            V = np.einsum("gk,gl,g->gkl", P, P, whole) - q[:, :, None] * P[:, None, :] - P[:, :, None] * q[:, None, :]
+            q = _sum_parts(Q * (self.factor[self.stratum] / np.square(W[self.group])), self.group, G)
+            whole = q.sum(axis=0)
+            V = np.einsum("kg,lg,g->gkl", p, p, whole) - np.einsum("kg,lg->gkl", q, p) - np.einsum("kg,lg->gkl", p, q)
             # The same without a difference of large numbers.
-            V[:, np.arange(K), np.arange(K)] = q * np.square(1 - P) + np.square(P) * (whole[:, None] - q)
-            means = z / n_h[:, None]
-            means[lonely] = 0.0
-            V -= _products(np.sqrt(f * n_h)[:, None] * means, edges, G)
+            V[:, np.arange(K), np.arange(K)] = (q * np.square(1 - p) + np.square(p) * (whole - q)).T
+            V -= _products(np.sqrt(f * n_h) * mean, self.part_group, G)
             return np.asarray(self.total * V)
-        mean = sum_by(self.part, z, self.part_group.size) / n_h[:, None]
-        mean[lonely] = 0.0
-        V = _products(np.sqrt(self.factor[self.stratum])[:, None] * (z - mean[self.part]), edges, G)
+        z -= mean[:, self.part]
+        z *= np.sqrt(self.factor[self.stratum])
+        V = _products(z, self.group, G)
         empty = n_h - np.bincount(self.part, minlength=n_h.size)
-        part_edges = np.searchsorted(self.part_group, np.arange(G + 1))
-        V += _products(np.sqrt(f * empty)[:, None] * mean, part_edges, G)
+        V += _products(np.sqrt(f * empty) * mean, self.part_group, G)
         return np.asarray(self.total * V)
 
     def _degrees_of_freedom(self, present: npt.NDArray[np.bool_], n: Ints) -> Floats:
@@ -213,9 +216,19 @@ class _Cells:
         return np.asarray(psus - np.bincount(self.part_group, weights=strata, minlength=G), dtype=np.float64)
 
 
-def _products(z: Floats, edges: Ints, groups: int) -> Floats:
-    result = np.empty((groups, z.shape[1], z.shape[1]))
+def _sum_parts(values: Floats, place: Ints, size: int) -> Floats:
+    """(K, size): sums of the columns of values (K, C) that share a place; places rise."""
+    result = np.zeros((values.shape[0], size))
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    result[:, place[starts]] = np.add.reduceat(values, starts, axis=1)
+    return result
+
+
+def _products(z: Floats, group: Ints, groups: int) -> Floats:
+    """(G, K, K): sums of z z' over the columns of z (K, C) of each group; groups rise."""
+    edges = np.searchsorted(group, np.arange(groups + 1))
+    result = np.empty((groups, z.shape[0], z.shape[0]))
     for g in range(groups):
-        part = z[edges[g] : edges[g + 1]]
-        result[g] = part.T @ part
+        part = z[:, edges[g] : edges[g + 1]]
+        result[g] = part @ part.T
     return result
