@@ -7,7 +7,7 @@ import itertools
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast, get_args
@@ -21,9 +21,10 @@ from plural_nb.survey.trait import Trait
 _TOP = ("survey", "design", "traits", "questions")
 _SURVEY = ("name", "title", "citation", "licence", "wording", "fieldwork", "note", "missing")
 _DESIGN = ("weight", "stratum", "psu", "note", "lonely")
-_TRAIT = ("label", "column", "phrase", "options")
+_TRAIT = ("label", "column", "phrase", "missing", "options")
 _LEVEL = ("code", "label", "said", "sentence", "low", "high")
-_QUESTION = ("text", "wordings", "label", "kind", "wording", "column", "battery", "asked_of", "options")
+_QUESTION = ("text", "wordings", "label", "kind", "wording", "column", "battery", "asked_of", "missing",
+             "options")  # fmt: skip
 _OPTION = ("code", "label", "value", "substantive", "offered", "pinned", "low", "high")
 
 
@@ -32,6 +33,7 @@ class Codebook:
     """What a codebook says: the survey's name and citation, its design, traits and questions, and where each one is.
 
     missing: codes that mean "no answer recorded" in every column.
+    trait_missing, question_missing: those that do so in the column of one trait or question, besides.
     weight, stratum, psu: columns of the design, empty where there is none.
     lonely: what to do with strata of a single PSU (see `plural_nb.survey.design.Design`).
     trait_columns, question_columns: the column behind each trait and question.
@@ -64,6 +66,8 @@ class Codebook:
     trait_columns: Mapping[str, str]
     question_columns: Mapping[str, str]
     source: str
+    trait_missing: Mapping[str, tuple[Code, ...]] = field(default_factory=dict)
+    question_missing: Mapping[str, tuple[Code, ...]] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -108,15 +112,19 @@ class Codebook:
         questions: dict[str, Question] = {}
         trait_columns: dict[str, str] = {}
         question_columns: dict[str, str] = {}
+        trait_missing: dict[str, tuple[Code, ...]] = {}
+        question_missing: dict[str, tuple[Code, ...]] = {}
         for key, entry in _table(content, "traits", source).items():
             here = f"{source}, [traits.{key}]"
             _known(_as_table(entry, here), _TRAIT, source, f"traits.{key}")
-            traits[key] = _trait(key, entry, here, missing)
+            trait_missing[key] = tuple(_codes(entry.get("missing", []), f"{here}: missing"))
+            traits[key] = _trait(key, entry, here, (*missing, *trait_missing[key]))
             trait_columns[key] = _text(entry, "column", here, key)
         for key, entry in _table(content, "questions", source).items():
             here = f"{source}, [questions.{key}]"
             _known(_as_table(entry, here), _QUESTION, source, f"questions.{key}")
-            questions[key] = _question(key, entry, here, missing, cast(Wording, wording))
+            question_missing[key] = tuple(_codes(entry.get("missing", []), f"{here}: missing"))
+            questions[key] = _question(key, entry, here, (*missing, *question_missing[key]), cast(Wording, wording))
             question_columns[key] = _text(entry, "column", here, key)
         if not questions:
             raise SurveyError(f"{source} describes no question. Add one as [questions.KEY] with a text and options.")
@@ -140,6 +148,8 @@ class Codebook:
             trait_columns=MappingProxyType(trait_columns),
             question_columns=MappingProxyType(question_columns),
             source=source,
+            trait_missing=MappingProxyType(trait_missing),
+            question_missing=MappingProxyType(question_missing),
         )
 
 
@@ -236,7 +246,7 @@ def _check_options(options: list[Option], missing: tuple[Code, ...], where: str)
     for code in missing:
         if same(code) in seen:
             raise SurveyError(
-                f"{where}: {code!r} is an option here ({seen[same(code)].label!r}) and also in [survey] missing. "
+                f"{where}: {code!r} is an option here ({seen[same(code)].label!r}) and also in a list of missing codes. "
                 "Take it out of one of them."
             )
     binned = sorted((o for o in options if o.bounds is not None), key=lambda o: o.bounds or (0.0, 0.0))

@@ -323,6 +323,15 @@ class Survey:
 
         return check(self)
 
+    def write(self, path: Path | str, answers: Mapping[str, Answers] | None = None) -> tuple[Path, ...]:
+        """Write this survey to .sav, .dta, .csv or .parquet, with its codebook and its design for R and Stata.
+
+        See `plural_nb.survey.writing.write`.
+        """
+        from plural_nb.survey.writing import write
+
+        return write(self, path, answers)
+
     @property
     def _absent(self) -> tuple[Code, ...]:
         return self.recipe.recipe.missing if self.recipe else ()
@@ -370,14 +379,14 @@ def _assemble(cls: type[Survey], frame: pl.DataFrame, book: Codebook, where: str
     traits = {
         key: encode(
             people[column], book.traits[key].options, where=f"{where}, column {column!r} (trait {key!r})",
-            missing=book.missing, every="levels",
+            missing=(*book.missing, *book.trait_missing.get(key, ())), every="levels",
         )
         for key, column in book.trait_columns.items()
     }  # fmt: skip
     answers = {
         key: encode(
             people[column], book.questions[key].options, where=f"{where}, column {column!r} (question {key!r})",
-            missing=book.missing,
+            missing=(*book.missing, *book.question_missing.get(key, ())),
         )
         for key, column in book.question_columns.items()
     }  # fmt: skip
