@@ -161,7 +161,7 @@ def test_names_that_spss_or_stata_cannot_have_are_changed_and_said(tmp_path):
         "v_STATE",
         "v_2nd_choice",
         "v_by",
-        "a" * 32,
+        "a" * 28,
     ]
     assert "* _STATE is here v_STATE" in paths[3].read_text()
     assert read_survey(paths[0]).answer_codes["k1"].tolist() == [0, 1, 1]
