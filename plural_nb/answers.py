@@ -50,6 +50,7 @@ class Answers:
     captured_mass: (n,) probability the model put on any listed option before its row was normalised; None for people.
     spread: (2, K) lowest and highest probability over orders, wordings or in-context variants; None where only
         one was asked.
+    captured_mass_min: (n,) the least captured mass over a row's prompts; None for people.
     replies: what the model was sent and said, one per prompt; empty for people.
     about: the population spoken about, in words ("Age: 18 to 29"); empty for a model that speaks for itself.
 
@@ -70,6 +71,7 @@ class Answers:
     spread: Floats | None = None
     replies: tuple[Reply, ...] = field(default=(), repr=False)
     about: str = ""
+    captured_mass_min: Floats | None = None
 
     def __post_init__(self) -> None:
         rows = np.asarray(self.rows, dtype=np.float64)
@@ -88,6 +90,8 @@ class Answers:
             )
         if self.captured_mass is not None and self.captured_mass.shape != (n,):
             raise PluralError(f"{where}: the captured mass has {self.captured_mass.size} entries for {n} rows.")
+        if self.captured_mass_min is not None and self.captured_mass_min.shape != (n,):
+            raise PluralError(f"{where}: the least captured mass has {self.captured_mass_min.size} entries, not {n}.")
         if self.spread is not None and self.spread.shape != (2, k):
             raise PluralError(f"{where}: the spread has shape {self.spread.shape}, not (2, {k}).")
         object.__setattr__(self, "rows", rows)

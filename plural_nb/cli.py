@@ -70,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--option", action="append", required=True, metavar="TEXT", help="an option; give two or more")
     ask.add_argument("--persona", default="", help="a backstory put before the question")
     ask.add_argument("--mode", choices=("completion", "chat"), help="default: chat if the model has a chat template")
+    ask.add_argument("--method", default="letter", help="letter (default), text, text_mean, text_pmi, number, sampled")
+    ask.add_argument("--order", default="as_asked", help="as_asked (default), reversed, cyclic, balanced")
+    ask.add_argument("--seed", type=int, default=0, help="draws the answers of --method sampled (default: 0)")
     shares = commands.add_parser("shares", help="estimate the shares of a column's values in a data file, as CSV")
     _shares_options(shares)
     for sub in (doctor, models, surveys, ask, shares):
@@ -173,9 +176,18 @@ def _ask(args: argparse.Namespace) -> int:
 
     question = ask_for(args.question, args.option)
     with open_model(args.model) as model:
-        answers = model.ask(question, persona=args.persona, mode=args.mode, examples=0)
+        answers = model.ask(
+            question,
+            persona=args.persona,
+            mode=args.mode,
+            examples=0,
+            method=args.method,
+            order=args.order,
+            seed=args.seed,
+        )
     reply = answers.replies[0]
-    mass = float(reply.captured_mass)
+    assert answers.captured_mass is not None
+    mass = float(answers.captured_mass[0])
     if mass <= 0:
         raise PluralError(
             f"{model.name} put no probability on any of the {len(args.option)} options, so there is no answer to show. "
@@ -188,15 +200,21 @@ def _ask(args: argparse.Namespace) -> int:
             {"option": option.label, "probability": float(p)}
             for option, p in zip(question.options, answers.rows[0], strict=True)
         ],
+        "method": args.method,
+        "order": args.order,
         "captured_mass": mass,
         "prompt": reply.text,
     }
+    if answers.spread is not None:
+        for option, low, high in zip(result["options"], *answers.spread.tolist(), strict=True):
+            option["spread"] = [low, high]
     if args.json:
         _print_json(result)
         return 0
     width = max(len(o["option"]) for o in result["options"])
     for o in result["options"]:
-        print(f"{o['option']:<{width}}  {o['probability']:6.1%}")
+        spread = "  ({:.1%} to {:.1%} over orders)".format(*o["spread"]) if "spread" in o else ""
+        print(f"{o['option']:<{width}}  {o['probability']:6.1%}{spread}")
     print(f"\n{1 - mass:.1%} of the probability fell outside the options ({model.name}).")
     return 0
 

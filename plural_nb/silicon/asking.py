@@ -1,17 +1,22 @@
-"""What the worker does with prompts: render, tokenise, check, decode in a good order, score, and hand on one by one."""
+"""What the worker does with prompts: render, tokenise, check, decode in a good order, and hand answers on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from plural_nb.errors import ModelError
+from plural_nb.silicon.drawing import LONGEST_ANSWER, draw_answers
 from plural_nb.silicon.planning import decoding_order
-from plural_nb.silicon.scoring import Tokens, disjoint_forms, log_softmax, option_probabilities
+from plural_nb.silicon.scoring import Scoring, Tokens, disjoint_forms, log_softmax
 from plural_nb.silicon.template import ChatTemplate
+
+# Prompts whose tree of answers is held at once; the walk through the prefix tree goes on from one to the next.
+_TOGETHER = 4096
 
 
 class Engine(Protocol):
@@ -29,30 +34,53 @@ class Engine(Protocol):
     def piece(self, token: int) -> str:
         """The text of a token."""
 
+    def ends(self) -> npt.NDArray[np.intp]:
+        """The tokens that end an answer: ends of turn, and all that begin with a line break."""
+
     def require_context(self, size: int) -> None:
         """Have room for so many tokens, or raise ModelError."""
+
+    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
+        """Yield, batch by batch, the place and the logits of distinct, sorted sequences."""
 
     def next_logits(self, tokens: Tokens) -> npt.NDArray[np.float32]:
         """Logits of the token that follows."""
 
 
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """One prompt as the model sees it: exact text, tokens, and each option's disjoint token sequences."""
+    """One prompt as the model sees it: exact text, tokens, and each option's disjoint token sequences.
 
-    __slots__ = ("options", "text", "tokens")
+    terminated: whether a form counts only with an end behind it. samples, seed: how many answers to draw instead.
+    """
 
-    def __init__(self, text: str, tokens: Tokens, options: tuple[tuple[Tokens, ...], ...]) -> None:
-        self.text, self.tokens, self.options = text, tokens, options
+    text: str
+    tokens: Tokens
+    options: tuple[tuple[Tokens, ...], ...]
+    terminated: bool = False
+    samples: int = 0
+    seed: int = 0
 
     @property
     def longest(self) -> int:
-        """Tokens that are decoded at most: the prompt and all but the last token of an option's form."""
-        forms = (len(form) - 1 for forms in self.options for form in forms)
-        return len(self.tokens) + max(forms, default=0)
+        """Tokens that are decoded at most: the prompt, and an answer but for its last token."""
+        if self.samples:
+            return len(self.tokens) + LONGEST_ANSWER - 1
+        longest = max((len(form) for forms in self.options for form in forms), default=1)
+        return len(self.tokens) + longest - (0 if self.terminated else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one prompt: probabilities and lengths of its options, or what was drawn and how often."""
+
+    probabilities: tuple[float, ...] = ()
+    lengths: tuple[int, ...] = ()
+    said: tuple[tuple[str, int], ...] = ()
 
 
 def prepare(engine: Engine, template: ChatTemplate | None, prompt: dict[str, Any]) -> Prepared:
-    """Turn one prompt (keys text, messages, forms) into tokens, whole.
+    """Turn one prompt (keys text, messages, forms; terminated, samples and seed where not 0) into tokens, whole.
 
     Raises ModelError where the template refuses, where text spells a control token of a chat model, or where two
     options cannot be told apart.
@@ -62,27 +90,57 @@ def prepare(engine: Engine, template: ChatTemplate | None, prompt: dict[str, Any
     # Begin-of-text comes from the model's metadata, once: templates often write it themselves.
     special = not (chat and engine.bos_text and text.startswith(engine.bos_text))
     tokens = engine.tokens(text, special=special, parse=chat)
+    if not tokens:
+        raise ModelError("The prompt has no tokens. Give it text.")
+    if prompt.get("samples"):
+        return Prepared(text, tokens, (), samples=prompt["samples"], seed=prompt["seed"])
     options = [
         [_continuation(engine, text, tokens, form, special, chat) for form in forms] for forms in prompt["forms"]
     ]
-    return Prepared(text, tokens, disjoint_forms(options, [forms[-1] for forms in prompt["forms"]]))
+    terminated = prompt.get("terminated", False)
+    labels = [forms[-1] for forms in prompt["forms"]]
+    return Prepared(text, tokens, disjoint_forms(options, labels, terminated=terminated), terminated)
 
 
-def ask(engine: Engine, prepared: Sequence[Prepared]) -> Iterator[tuple[int, tuple[float, ...]]]:
-    """Yield (place, probability of each option) for every prompt as it is decoded, in the order that shares most.
+def ask(engine: Engine, prepared: Sequence[Prepared]) -> Iterator[list[tuple[int, Outcome]]]:
+    """Yield, batch by batch, (place, outcome) of every prompt as it is decoded, in the order that shares most.
 
     Raises ModelError before any decoding when the longest prompt does not fit the context.
     """
     if not prepared:
         return
     engine.require_context(max(p.longest for p in prepared))
-    for i in decoding_order([p.tokens for p in prepared]):
-        one = prepared[i]
+    scored = [i for i, p in enumerate(prepared) if not p.samples]
+    order = [scored[j] for j in decoding_order([prepared[i].tokens for i in scored])]
+    for begin in range(0, len(order), _TOGETHER):
+        yield from _scored(engine, prepared, order[begin : begin + _TOGETHER])
+    drawn = [i for i, p in enumerate(prepared) if p.samples]
+    for j in decoding_order([prepared[i].tokens for i in drawn]):
+        one = prepared[drawn[j]]
+        ends = frozenset(engine.ends().tolist())
+        said = draw_answers(engine, one.tokens, one.samples, seed=one.seed, ends=ends)
+        yield [(drawn[j], Outcome(said=said))]
 
-        def log_probabilities(beginning: Tokens, one: Prepared = one) -> npt.NDArray[np.float64]:
-            return log_softmax(engine.next_logits(one.tokens + beginning))
 
-        yield i, option_probabilities(one.options, log_probabilities)
+def _scored(engine: Engine, prepared: Sequence[Prepared], places: Sequence[int]) -> Iterator[list[tuple[int, Outcome]]]:
+    scorings = {i: Scoring(prepared[i].options, engine.ends() if prepared[i].terminated else None) for i in places}
+    wanted: dict[Tokens, list[tuple[int, Tokens]]] = {}
+    for i, scoring in scorings.items():
+        for beginning in scoring.beginnings:
+            wanted.setdefault(prepared[i].tokens + beginning, []).append((i, beginning))
+    sequences = sorted(wanted)
+    for batch in engine.evaluate(sequences):
+        done = []
+        for place, logits in batch:
+            log_p = log_softmax(logits)
+            for i, beginning in wanted[sequences[place]]:
+                scoring = scorings[i]
+                scoring.take(beginning, log_p)
+                if scoring.complete:
+                    done.append((i, Outcome(scoring.probabilities(), scoring.lengths())))
+                    del scorings[i]
+        if done:
+            yield done
 
 
 def _rendered(engine: Engine, template: ChatTemplate | None, messages: Sequence[dict[str, str]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import llama_cpp as llama
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plural_nb.errors import Cancelled, ModelError
-from plural_nb.silicon.planning import shared_length
+from plural_nb.silicon.planning import Batch, batches, shared_length
 
 Tokens = tuple[int, ...]
 BATCH = 512
@@ -25,10 +25,15 @@ _TILE, _WORTH_A_TILE, _SMALL_MODEL = 64, 8, 20_000_000
 _DEBUG = 1  # ggml.h; the order in llama_cpp's own logger is an older one
 _ABORTED = 2
 _SEQUENCE = 0
+# Branches of the prefix tree that are alive at once, and how many rows of logits are kept for them (float32 each, so
+# 40 MB at most): more of either costs memory and, through the wider attention, time.
+_BRANCHES = 128
+_OUTPUTS, _OUTPUT_FLOATS = 256, 10_000_000
+_CELLS = 256  # the memory's size is rounded up to whole steps of this
 
 
 class LlamaModel:
-    """One model in memory, with one sequence of tokens that remembers what it decoded last.
+    """One model in memory, which remembers the sequence of tokens it decoded last.
 
     path: the GGUF file. threads: for decoding. extra_buffers: whether weights may be repacked for this processor
         (llama.cpp's use_extra_bufts). context: fixed number of tokens, or None to grow with the prompts.
@@ -83,6 +88,11 @@ class LlamaModel:
         self._context: Any = None
         self.context_size = 0
         self._decoded: list[int] = []
+        # A recurrent state can be neither cut back nor forked; such a model reads one prompt after the other.
+        asks = [getattr(llama, f"llama_model_is_{kind}", None) for kind in ("recurrent", "hybrid")]
+        self.can_fork = not any(ask(self._model) for ask in asks if ask)
+        self._ends: npt.NDArray[np.intp] | None = None
+        self._outputs = max(16, min(_OUTPUTS, _OUTPUT_FLOATS // self.vocabulary_size))
         self._bos = int(llama.llama_vocab_bos(self._vocab))
         self._eos = int(llama.llama_vocab_eos(self._vocab))
         self.bos_text = self.piece(self._bos) if self._bos >= 0 else ""
@@ -98,6 +108,8 @@ class LlamaModel:
         """Decode a few tokens at once, which dies here and now where the processor and the build do not agree."""
         n = min(_WARM_UP, self.limit, self.vocabulary_size)
         self.next_logits(tuple(range(n)))
+        if n > 1 and not llama.llama_memory_seq_rm(self._memory, _SEQUENCE, n - 1, -1):
+            self.can_fork = False
         self.forget()
 
     def tokens(self, text: str, *, special: bool = False, parse: bool = False) -> Tokens:
@@ -139,38 +151,72 @@ class LlamaModel:
                 return buffer.raw[:n].decode("utf-8", errors="replace")
             room = -n
 
+    def ends(self) -> npt.NDArray[np.intp]:
+        """The tokens that end an answer: ends of turn and of text, and all whose text begins with a line break."""
+        if self._ends is None:
+            is_end = [
+                llama.llama_vocab_is_eog(self._vocab, token) or self.piece(token)[:1] in ("\n", "\r")
+                for token in range(self.vocabulary_size)
+            ]
+            self._ends = np.flatnonzero(is_end)
+        return self._ends
+
     def require_context(self, size: int) -> None:
-        """Have a context for `size` tokens; a longer prompt makes a new one."""
+        """Have a context for prompts of `size` tokens; a longer prompt makes a new one, as small as will do."""
         if size > self.limit:
             raise ModelError(self._too_long(size))
-        if size <= self.context_size:
+        # Beside the remembered path there is room for a batch of other branches.
+        cells = -(-(size + (BATCH if self.can_fork else 0)) // _CELLS) * _CELLS
+        if cells <= self.context_size:
             return
-        wanted = self.limit if self._fixed else min(self.limit, max(CONTEXT, 1 << (size - 1).bit_length()))
         if self._context is not None:
             llama.llama_free(self._context)
         self._decoded = []
         params = llama.llama_context_default_params()
-        params.n_ctx = wanted
-        params.n_batch = params.n_ubatch = min(BATCH, wanted)
-        params.n_seq_max = 1
+        params.n_ctx = cells
+        params.n_batch = params.n_ubatch = min(BATCH, cells)
+        params.n_seq_max = _BRANCHES if self.can_fork else 1
+        params.kv_unified = True  # branches share the cells of their common beginning
         params.n_threads = params.n_threads_batch = self._threads
         params.abort_callback = self._abort
         params.abort_callback_data = ctypes.addressof(self._cancelled)
         # A sliding-window cache of full size: cutting back to a shared beginning must find what was there.
         params.swa_full = True
         if hasattr(params, "n_outputs_max"):
-            params.n_outputs_max = 1
+            params.n_outputs_max = self._outputs if self.can_fork else 1
         self._context = llama.llama_init_from_model(self._model, params)
         if not self._context:
             self.context_size = 0
             raise ModelError(
-                f"llama.cpp has no room for a context of {wanted:,} tokens. Close other models, or open this one with "
+                f"llama.cpp has no room for a context of {cells:,} tokens. Close other models, or open this one with "
                 "a smaller n_ctx."
             )
-        self.context_size = wanted
+        self.context_size = cells
         self._memory = llama.llama_get_memory(self._context)
         if not self._memory:
             raise ModelError("This model keeps no memory of a text, so it cannot continue one. Choose another.")
+
+    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
+        """Yield, batch by batch, (place of a sequence, logits (vocabulary size,) of the token after it).
+
+        sequences: distinct, sorted, none longer than the context is made for. Each distinct beginning of them is
+        decoded once. The logits are llama.cpp's own memory: they hold until the next batch is asked for.
+        """
+        if not self.can_fork:
+            for place, tokens in enumerate(sequences):
+                yield [(place, self.next_logits(tokens))]
+            return
+        planned = batches(
+            sequences,
+            tuple(self._decoded),
+            size=BATCH,
+            branches=_BRANCHES - 1,
+            outputs=self._outputs,
+            least=_TILE if self._small else 0,
+        )
+        for batch in planned:
+            self._decode_branches(batch)
+            yield [(place, self._logits(row)) for row, place in batch.outputs]
 
     def next_logits(self, tokens: Tokens) -> npt.NDArray[np.float32]:
         """Logits (vocabulary size,) of the token after `tokens`; decodes only what is not remembered."""
@@ -187,10 +233,7 @@ class LlamaModel:
         self._decoded = self._decoded[:keep]
         for begin in range(keep, len(tokens), BATCH):
             self._decode(tokens[begin : begin + BATCH])
-        pointer = llama.llama_get_logits_ith(self._context, -1)
-        if not pointer:
-            raise ModelError("llama.cpp gave no logits for the last token.")
-        return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,)).copy()
+        return self._logits(-1).copy()
 
     def forget(self) -> None:
         """Clear the memory of what was decoded."""
@@ -200,14 +243,57 @@ class LlamaModel:
     def _is_cancelled(self) -> bool:
         return self._cancelled[0] == b"\1"
 
+    def _logits(self, row: int) -> npt.NDArray[np.float32]:
+        pointer = llama.llama_get_logits_ith(self._context, row)
+        if not pointer:
+            raise ModelError("llama.cpp gave no logits for the last token.")
+        return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,))
+
     def _decode(self, tokens: Sequence[int]) -> None:
-        if self._is_cancelled():
-            raise Cancelled("The request was cancelled.")
         held = (llama.llama_token * len(tokens))(*tokens)
         # A batch of one sequence: positions follow the memory, logits come for its last token only.
-        result = llama.llama_decode(self._context, llama.llama_batch_get_one(held, len(tokens)))
+        self._run(llama.llama_batch_get_one(held, len(tokens)))
+        self._decoded += tokens
+
+    def _decode_branches(self, batch: Batch) -> None:
+        for branch, length in enumerate(batch.forks, start=1):
+            llama.llama_memory_seq_cp(self._memory, _SEQUENCE, branch, 0, length)
+        self._run(self._filled(batch))
+        # The last branch becomes the remembered path; its cells are its own or shared, never moved.
+        last = len(batch.forks)
+        llama.llama_memory_seq_rm(self._memory, _SEQUENCE, -1, -1)
+        llama.llama_memory_seq_cp(self._memory, last, _SEQUENCE, -1, -1)
+        for branch in range(1, last + 1):
+            llama.llama_memory_seq_rm(self._memory, branch, -1, -1)
+        self._decoded = list(batch.path)
+
+    def _filled(self, batch: Batch) -> Any:
+        # llama_batch in numpy's memory: a token's branches are consecutive, so its list of them is a place in one
+        # array of all branches. Kept on self until the next batch, because llama.cpp holds bare pointers.
+        every = np.arange(_BRANCHES, dtype=np.int32)
+        lists = every.ctypes.data + every.itemsize * batch.first.astype(np.uintp)
+        wanted = np.zeros(len(batch.tokens), dtype=np.int8)
+        wanted[[row for row, _ in batch.outputs]] = 1
+        self._held = (batch, every, lists, wanted)
+        made = llama.llama_batch()
+        made.n_tokens = len(batch.tokens)
+        for name, array in (
+            ("token", batch.tokens),
+            ("pos", batch.positions),
+            ("n_seq_id", batch.count),
+            ("seq_id", lists),
+            ("logits", wanted),
+        ):
+            kind: Any = next(kind for field, kind, *_ in llama.llama_batch._fields_ if field == name)
+            setattr(made, name, ctypes.cast(array.ctypes.data, kind))
+        return made
+
+    def _run(self, batch: Any) -> None:
+        if self._is_cancelled():
+            self.forget()  # branches may have been forked already
+            raise Cancelled("The request was cancelled.")
+        result = llama.llama_decode(self._context, batch)
         if result == 0:
-            self._decoded += tokens
             return
         self.forget()
         if result == _ABORTED:

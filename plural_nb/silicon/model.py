@@ -17,8 +17,12 @@ from plural_nb import resources
 from plural_nb.answers import Answers, Source
 from plural_nb.errors import ModelCrashed, ModelError, nearest
 from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
+from plural_nb.silicon.manner import Manner, Method
+from plural_nb.silicon.methods import content_free, prompts_for, read_reply
+from plural_nb.silicon.orders import Order
 from plural_nb.silicon.process import WorkerProcess, last_words
-from plural_nb.silicon.prompt import Mode, Prompt, Reply, letter_prompts
+from plural_nb.silicon.prompt import Mode, Prompt, Reply
+from plural_nb.silicon.rows import rows_of
 from plural_nb.silicon.settings import (
     Settings,
     default_threads,
@@ -112,9 +116,15 @@ class Model:
         *,
         persona: str | Sequence[str] = "",
         mode: Mode | None = None,
+        method: Method = "letter",
+        order: Order = "as_asked",
         examples: int | None = None,
         variants: int = 5,
         seed: int = 0,
+        samples: int = 100,
+        wordings: bool = False,
+        scramble_scales: bool = False,
+        system: str = "",
         design: Design | None = None,
         on_progress: Progress | None = None,
     ) -> Answers:
@@ -124,52 +134,61 @@ class Model:
             backstories for n rows (kind "personas"), to be weighted by `design`.
         mode: "chat" through the model's own template, "completion" as plain text; None takes chat where there is a
             template. examples: in-context examples, 0 to 3; None takes 0 for chat, and for completion what the
-            model's card says, else 3. variants: orders of letters over which examples are varied. seed: draws them.
+            model's card says, else 3.
+        method, order, variants, seed, samples, wordings, scramble_scales, system: how it is put; see `Manner`.
         on_progress: called with (prompts answered, prompts in all).
 
-        Each variant's row is normalised and then averaged with equal weight; captured mass is averaged, and every
-        variant's own stands in `replies` (persona after persona). `spread` holds the lowest and highest probability
-        over the variants of a single row; rows of many personas have none. A persona for whom some variant put no
-        probability at all on any option is a missing row (zeros), with the captured mass that there was: nothing
-        is filled in.
+        The row of each prompt (wording, order, variant) is normalised and then averaged with equal weight;
+        `captured_mass` is the mean over a row's prompts and `captured_mass_min` the least, and every prompt's own
+        stands in `replies` (persona after persona; for "text_pmi" the content-free prompts follow). `spread` holds
+        the lowest and highest probability over orders and wordings (the position bias), or over the variants of a
+        single row where there is one order. A persona for whom some prompt put no probability at all on any option
+        is a missing row (zeros), with the captured mass that there was: nothing is filled in.
 
         Raises ModelError for what cannot be asked, Cancelled, or ModelCrashed; replies that came before stay known.
         """
-        if not isinstance(question, Question):
-            raise ModelError(f"A model is asked a Question, not {question!r}. Make one: ask_for(text, options).")
         single = isinstance(persona, str)
         personas = [persona] if isinstance(persona, str) else list(persona)
-        if not personas:
-            raise ModelError(
-                "There is no persona to ask. Give at least one backstory, or '' for the model's own voice."
-            )
-        strange = [p for p in personas if not isinstance(p, str)]
-        if strange:
-            raise ModelError(f"A persona is a text, not {strange[0]!r}. Write its backstory, or '' for no persona.")
-        if design is not None and design.n != len(personas):
-            raise ModelError(f"The design has {design.n} rows for {len(personas)} personas.")
-        per_persona = [
-            self.prepare(question, persona=p, mode=mode, examples=examples, variants=variants, seed=seed)
-            for p in personas
-        ]
-        replies = self.replies([p for prompts in per_persona for p in prompts], on_progress=on_progress)
-        n, k = len(personas), len(question.options)
-        by_variant = _by_variant(replies, n, k)
-        mass = by_variant.sum(axis=2)
-        complete = (mass > 0).all(axis=1)
-        normalised = by_variant / np.where(mass > 0, mass, 1.0)[:, :, None]
-        rows = np.where(complete[:, None], normalised.mean(axis=1), 0.0)
-        spread = None
-        if single and complete[0] and normalised.shape[1] > 1:
-            spread = np.stack([normalised[0].min(axis=0), normalised[0].max(axis=0)])
+        _require_askable(question, personas, design)
+        manner = self._manner(
+            mode,
+            examples,
+            method=method,
+            order=order,
+            variants=variants,
+            seed=seed,
+            samples=samples,
+            wordings=wordings,
+            scramble_scales=scramble_scales,
+            system=system,
+        )
+        per_persona = [prompts_for(question, p, manner) for p in personas]
+        prompts = [prompt for cells in per_persona for cell in cells for prompt in cell]
+        asked = len(prompts)
+        if method == "text_pmi":
+            prompts += content_free(per_persona[0], question, manner)
+        replies = self.replies(prompts, on_progress=on_progress)
+        if method == "sampled":
+            replies = [read_reply(r, p, question) for r, p in zip(replies, prompts, strict=True)]
+        design = design or Design(np.ones(len(personas)))
+        found = rows_of(
+            replies[:asked],
+            n=len(personas),
+            cells=len(per_persona[0]),
+            k=len(question.options),
+            weight=design.weight,
+            method=method,
+            baselines=replies[asked:],
+        )
         return Answers(
             question,
-            rows,
-            design or Design(np.ones(n)),
-            np.ones(n, dtype=bool),
+            found.rows,
+            design,
+            np.ones(len(personas), dtype=bool),
             Source("model" if single else "personas", self.name, self.file.label),
-            captured_mass=mass.mean(axis=1),
-            spread=spread,
+            captured_mass=found.captured_mass,
+            captured_mass_min=found.captured_mass_min,
+            spread=found.spread,
             replies=tuple(replies),
         )
 
@@ -180,25 +199,14 @@ class Model:
         persona: str = "",
         mode: Mode | None = None,
         examples: int | None = None,
-        variants: int = 5,
-        seed: int = 0,
+        **how: Any,
     ) -> list[Prompt]:
         """Return the prompts that `ask` would send for one persona; arguments as there.
 
-        Raises ModelError for an unknown mode, or for chat with a model that has no chat template.
+        Raises ModelError for an unknown mode or method, or for chat with a model that has no chat template.
         """
-        mode = mode or ("chat" if self.file.is_chat else "completion")
-        if mode not in ("chat", "completion"):
-            raise ModelError(f"Unknown mode {mode!r}. {nearest(str(mode), ('chat', 'completion'))}")
-        if mode == "chat" and not self.file.is_chat:
-            raise ModelError(
-                f"{self.file.path.name} has no chat template, so it cannot be asked in chat mode. Ask it in completion "
-                "mode: mode='completion'."
-            )
-        if examples is None:
-            card = self.file.in_context_examples
-            examples = 0 if mode == "chat" else DEFAULT_EXAMPLES if card is None else card
-        return letter_prompts(question, persona=persona, mode=mode, examples=examples, variants=variants, seed=seed)
+        manner = self._manner(mode, examples, **how)
+        return [prompt for cell in prompts_for(question, persona, manner) for prompt in cell]
 
     def reply(self, prompt: Prompt) -> Reply:
         """What the model makes of one prompt; errors as in `ask`."""
@@ -235,6 +243,18 @@ class Model:
             self._last_log = self._process.log
             self._process.close()
 
+    def _manner(self, mode: Mode | None, examples: int | None, **how: Any) -> Manner:
+        manner = Manner(mode=mode or ("chat" if self.file.is_chat else "completion"), examples=examples or 0, **how)
+        if manner.mode == "chat" and not self.file.is_chat:
+            raise ModelError(
+                f"{self.file.path.name} has no chat template, so it cannot be asked in chat mode. Ask it in completion "
+                "mode: mode='completion'."
+            )
+        if examples is None and manner.mode == "completion":
+            card = self.file.in_context_examples
+            manner = replace(manner, examples=DEFAULT_EXAMPLES if card is None else card)
+        return manner
+
     def _known(self, prompts: Sequence[Prompt]) -> list[Reply] | None:
         found = [self._replies.get((self._identity, prompt)) for prompt in prompts]
         complete = [reply for reply in found if reply is not None]
@@ -251,13 +271,11 @@ class Model:
 
         def keep(frame: dict[str, Any]) -> None:
             nonlocal done
-            prompt = missing[frame["place"]]
-            self._pieces.update((token, sys.intern(piece)) for token, piece in frame["pieces"])
-            tokens = tuple(frame["tokens"])
-            pieces = tuple(self._pieces[token] for token in tokens)
-            reply = Reply(frame["text"], tokens, pieces, tuple(frame["probabilities"]), prompt.shown)
-            self._replies[self._identity, prompt] = reply
-            done += copies[prompt]
+            for one in frame["replies"]:
+                prompt = missing[one["place"]]
+                self._pieces.update((token, sys.intern(piece)) for token, piece in one["pieces"])
+                self._replies[self._identity, prompt] = self._reply(prompt, one)
+                done += copies[prompt]
             on_progress(done, len(prompts))
 
         sent = [
@@ -265,11 +283,26 @@ class Model:
                 "text": prompt.text,
                 "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
                 "forms": prompt.forms,
+                "terminated": prompt.terminated,
+                "samples": prompt.samples,
+                "seed": prompt.seed,
             }
             for prompt in missing
         ]
         if sent:
             self._facts |= _facts(self._request("ask", on_event=keep, prompts=sent))
+
+    def _reply(self, prompt: Prompt, told: dict[str, Any]) -> Reply:
+        tokens = tuple(told["tokens"])
+        return Reply(
+            told["text"],
+            tokens,
+            tuple(self._pieces[token] for token in tokens),
+            tuple(told["probabilities"]),
+            prompt.shown,
+            tuple(told["lengths"]),
+            tuple((text, times) for text, times in told["said"]),
+        )
 
     def _request(self, op: str, **body: Any) -> dict[str, Any]:
         """Send a request to a living worker; the caller holds the lock."""
@@ -335,12 +368,16 @@ class Model:
             self._process.close()
 
 
-def _by_variant(replies: Sequence[Reply], n: int, k: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Probabilities (n, variants, K) over all options of the question; options that were not shown get 0."""
-    table = np.zeros((len(replies), k))
-    for i, reply in enumerate(replies):
-        table[i, list(reply.shown)] = reply.probabilities
-    return table.reshape(n, -1, k)
+def _require_askable(question: Question, personas: Sequence[str], design: Design | None) -> None:
+    if not isinstance(question, Question):
+        raise ModelError(f"A model is asked a Question, not {question!r}. Make one: ask_for(text, options).")
+    if not personas:
+        raise ModelError("There is no persona to ask. Give at least one backstory, or '' for the model's own voice.")
+    strange = [p for p in personas if not isinstance(p, str)]
+    if strange:
+        raise ModelError(f"A persona is a text, not {strange[0]!r}. Write its backstory, or '' for no persona.")
+    if design is not None and design.n != len(personas):
+        raise ModelError(f"The design has {design.n} rows for {len(personas)} personas.")
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

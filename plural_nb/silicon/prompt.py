@@ -40,12 +40,18 @@ class Prompt:
     messages: the turns of a chat; the model's own template turns them into text.
     forms: for each option shown, the continuations that count as choosing it (their probabilities are summed).
     shown: for each option shown, its place in the question's options.
+    terminated: whether a form counts only where the answer ends behind it (a line break or the end of the turn),
+        which keeps "1" and "10" apart.
+    samples, seed: when samples is not 0, so many answers are drawn instead, reproducibly, and forms are not scored.
     """
 
     text: str
     messages: tuple[Message, ...]
     forms: tuple[tuple[str, ...], ...]
     shown: tuple[int, ...]
+    terminated: bool = False
+    samples: int = 0
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Reply:
     tokens, pieces: the token ids the model saw, with the text of each.
     probabilities: of each option shown, in the order shown, not normalised; their sum is the captured mass.
     shown: for each option shown, its place in the question's options.
+    lengths: for each option shown, how many tokens its likeliest form has; empty where nothing was scored.
+    said: the answers that were drawn, each with how often; empty where probabilities were scored.
     """
 
     text: str
@@ -63,6 +71,8 @@ class Reply:
     pieces: tuple[str, ...] = field(repr=False)
     probabilities: tuple[float, ...]
     shown: tuple[int, ...]
+    lengths: tuple[int, ...] = field(default=(), repr=False)
+    said: tuple[tuple[str, int], ...] = field(default=(), repr=False)
 
     @property
     def captured_mass(self) -> float:
@@ -93,6 +103,7 @@ def letter_prompts(
     variants: int = 5,
     seed: int = 0,
     shown: Sequence[int] | None = None,
+    system: str = "",
 ) -> list[Prompt]:
     """Return the prompts whose answers, averaged, are the model's row for one question and one persona.
 
@@ -101,6 +112,7 @@ def letter_prompts(
         drawn at random, so that no letter is favoured (Sorensen et al. 2024, App. A: 3 examples, 5 variants);
         without examples there is one prompt.
     shown: places of the options in the order to show them; as asked when None.
+    system: text that comes first of all.
 
     Raises ModelError for more than 26 options or an impossible number of examples or variants.
 
@@ -126,27 +138,53 @@ def letter_prompts(
     if variants < 1:
         raise ModelError(f"variants must be at least 1, not {variants}.")
     forms = tuple((f" {LETTERS[i]}", LETTERS[i]) for i in range(len(places)))
-    asked = lettered(question, places)
     draw = random.Random(seed)
     prompts = []
     for _ in range(variants if examples else 1):
-        solved = [(*EXAMPLES[i], draw.randrange(len(EXAMPLES[i][1]))) for i in range(examples)]
-        if mode == "chat":
-            turns = []
-            for text, options, pick in solved:
-                turns.append(Message("user", _ask_in_chat(_lettered_example(text, options))))
-                turns.append(Message("assistant", LETTERS[pick]))
-            turns.append(Message("user", _ask_in_chat(asked, persona)))
-            prompts.append(Prompt("", tuple(turns), forms, places))
-        else:
-            blocks = [f"{_lettered_example(t, o)}\nAnswer: {LETTERS[pick]}" for t, o, pick in solved]
-            blocks += [persona] if persona else []
-            prompts.append(Prompt("\n\n".join([*blocks, f"{asked}\nAnswer:"]), (), forms, places))
+        solved = []
+        for text, options in EXAMPLES[:examples]:
+            solved.append((_lettered_example(text, options), LETTERS[draw.randrange(len(options))]))
+        prompts.append(
+            assemble(
+                lettered(question, places),
+                solved=solved,
+                instruction=CHAT_INSTRUCTION,
+                persona=persona,
+                system=system,
+                mode=mode,
+                forms=forms,
+                shown=places,
+            )
+        )
     return prompts
 
 
-def _ask_in_chat(asked: str, persona: str = "") -> str:
-    return "\n\n".join(([persona] if persona else []) + [f"{asked}\n{CHAT_INSTRUCTION}"])
+def assemble(
+    asked: str,
+    *,
+    solved: Sequence[tuple[str, str]],
+    instruction: str,
+    persona: str,
+    system: str,
+    mode: Mode,
+    forms: tuple[tuple[str, ...], ...],
+    shown: tuple[int, ...],
+    terminated: bool = False,
+) -> Prompt:
+    """Return the prompt that asks `asked` behind solved examples (what was asked, what was answered).
+
+    instruction: what a chat adds to each question. system: comes first; persona: comes before the question.
+    """
+    if mode == "chat":
+        turns = [Message("system", system)] if system else []
+        for example, answer in solved:
+            turns += [Message("user", f"{example}\n{instruction}"), Message("assistant", answer)]
+        turns.append(Message("user", "\n\n".join([*([persona] if persona else []), f"{asked}\n{instruction}"])))
+        return Prompt("", tuple(turns), forms, shown, terminated)
+    blocks = [system] if system else []
+    blocks += [f"{example}\nAnswer: {answer}" for example, answer in solved]
+    blocks += [persona] if persona else []
+    return Prompt("\n\n".join([*blocks, f"{asked}\nAnswer:"]), (), forms, shown, terminated)
 
 
 def _lettered_example(text: str, options: Sequence[str]) -> str:

@@ -130,25 +130,26 @@ class Worker:
                 raise Cancelled("The request was cancelled.")
             prepared.append(prepare(self._model, template, prompt))
         self._told = set()
-        for i, probabilities in ask(self._model, prepared):
-            self._reply(i, prepared[i], probabilities)
+        for batch in ask(self._model, prepared):
+            self._say("replies", replies=[self._reply(i, prepared[i], outcome) for i, outcome in batch])
         return {"context": self._model.context_size}
 
     def _do_modules(self, request: Frame) -> Frame:
         return {"modules": sorted(sys.modules)}
 
-    def _reply(self, i: int, one: Any, probabilities: tuple[float, ...]) -> None:
+    def _reply(self, i: int, one: Any, outcome: Any) -> Frame:
         # Each token's text is told once per request: replies share most of their tokens.
         new = set(one.tokens) - self._told
         self._told |= new
-        self._say(
-            "reply",
-            place=i,
-            text=one.text,
-            tokens=one.tokens,
-            probabilities=probabilities,
-            pieces=[[t, self._model.piece(t)] for t in new],
-        )
+        return {
+            "place": i,
+            "text": one.text,
+            "tokens": one.tokens,
+            "probabilities": outcome.probabilities,
+            "lengths": outcome.lengths,
+            "said": outcome.said,
+            "pieces": [[t, self._model.piece(t)] for t in new],
+        }
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def test_a_worker_killed_in_mid_run_is_explained_and_replaced_and_nothing_is_los
 
     def kill_after_five(answered: int, _: int) -> None:
         done.append(answered)
-        if answered == 5:
+        if answered >= 5:
             os.kill(tiny._process.pid, signal.SIGKILL)
 
     with pytest.raises(ModelCrashed, match=r"tiny\.gguf.*SIGKILL.*memory ran out") as caught:
@@ -81,7 +81,7 @@ def test_a_worker_killed_in_mid_run_is_explained_and_replaced_and_nothing_is_los
 @pytest.mark.parametrize(("number", "safe"), [(signal.SIGSEGV, True), (signal.SIGKILL, False)])
 def test_a_native_crash_in_mid_run_makes_the_next_start_a_safe_one(tiny: Model, number: int, safe: bool) -> None:
     def crash(done: int, _: int) -> None:
-        if done == 3:
+        if done >= 3:
             os.kill(tiny._process.pid, number)
 
     with pytest.raises(ModelCrashed):
@@ -152,7 +152,7 @@ def test_llama_cpp_itself_stops_within_a_decode_and_starts_clean(
 
 def test_an_error_in_a_progress_callback_reaches_the_caller_and_frees_the_worker(tiny: Model) -> None:
     def fail(done: int, _: int) -> None:
-        if done == 3:
+        if done >= 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -204,7 +204,7 @@ crowd = [f"I am person number {{i}} of many." for i in range(20_000)]
 """
 BUSY = """
 model.ask(ask_for("Tea?", ["Yes", "No"]), persona=crowd, examples=0,
-          on_progress=lambda done, _: done == 20 and print("busy", flush=True))
+          on_progress=lambda done, _: done and print("busy", flush=True))
 """
 IDLE = "import time; print('idle', flush=True); time.sleep(600)"
 

@@ -1,0 +1,65 @@
+"""How a question is put to a model: by which method, in which orders and wordings, with which examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from plural_nb.errors import ModelError, nearest
+from plural_nb.silicon.orders import Order
+from plural_nb.silicon.prompt import EXAMPLES, Mode
+
+Method = Literal["letter", "text", "text_mean", "text_pmi", "number", "sampled"]
+MOST_SAMPLES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a question is asked (definitions, section 2).
+
+    mode: "completion" as plain text, "chat" through the model's own template.
+    method: "letter" scores the letters A, B, C…; "text" the options' own words, by the probability of the whole text;
+        "text_mean" the same by the geometric mean over its tokens, which does not punish long options; "text_pmi" by
+        its ratio to the probability behind a question without content; "number" every whole number of a numeric
+        question's range; "sampled" draws answers and reads them.
+    order: in which orders the options are shown, averaged with equal weight. scramble_scales: whether that also holds
+        for scales. wordings: whether the question's other wordings are asked as well, averaged with equal weight.
+    examples: in-context examples, 0 to 3. variants: how many draws of their answers are averaged. seed: draws them,
+        and the answers of "sampled". samples: how many answers "sampled" draws per prompt.
+    system: text that comes first: the system turn of a chat, the first block of a completion.
+
+    Raises ModelError, naming the nearest right word, for what is not one of these.
+
+    >>> Manner(method="txt")
+    Traceback (most recent call last):
+        ...
+    plural_nb.errors.ModelError: Unknown method 'txt'. Did you mean 'text'?
+    """
+
+    mode: Mode = "completion"
+    method: Method = "letter"
+    order: Order = "as_asked"
+    examples: int = 0
+    variants: int = 5
+    seed: int = 0
+    samples: int = 100
+    wordings: bool = False
+    scramble_scales: bool = False
+    system: str = ""
+
+    def __post_init__(self) -> None:
+        for what, value, valid in (
+            ("mode", self.mode, get_args(Mode)),
+            ("method", self.method, get_args(Method)),
+            ("order", self.order, get_args(Order)),
+        ):
+            if value not in valid:
+                raise ModelError(f"Unknown {what} {value!r}. {nearest(str(value), valid)}")
+        if not 0 <= self.examples <= len(EXAMPLES):
+            raise ModelError(f"examples must be between 0 and {len(EXAMPLES)}, not {self.examples}.")
+        if self.variants < 1:
+            raise ModelError(f"variants must be at least 1, not {self.variants}.")
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise ModelError(f"samples must be between 1 and {MOST_SAMPLES:,}, not {self.samples}.")
+        if self.method == "number" and self.order != "as_asked":
+            raise ModelError("The method 'number' shows no options, so they have no order. Leave order='as_asked'.")

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from plural_nb import cli
+from plural_nb.silicon.model import open_model
+from plural_nb.survey.question import ask_for
+
+ASK = ["--question", "Tea or coffee?", "--option", "Tea", "--option", "Coffee", "--option", "Neither", "--json"]
+
+
+def test_ask_takes_method_order_and_seed_and_equals_the_library(
+    tiny_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["ask", str(tiny_path), *ASK, "--method", "text", "--order", "balanced"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    with open_model(tiny_path) as model:
+        question = ask_for("Tea or coffee?", ["Tea", "Coffee", "Neither"])
+        answers = model.ask(question, method="text", order="balanced", examples=0)
+    assert [o["probability"] for o in said["options"]] == pytest.approx(answers.rows[0])
+    assert [o["spread"] for o in said["options"]] == pytest.approx(answers.spread.T)
+    assert said["captured_mass"] == pytest.approx(answers.captured_mass[0])
+
+
+def test_ask_names_the_nearest_method_in_one_line(tiny_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ask", str(tiny_path), *ASK, "--method", "leter"]) == 2
+    assert "Did you mean 'letter'" in capsys.readouterr().err
