@@ -88,12 +88,16 @@ def held_out_wordings() -> dict[str, dict[str, str]]:
 class Corpus:
     """An endless supply of training documents, the same for the same seed.
 
-    respondents: the surveys. seed: of everything drawn.
+    respondents: the surveys. seed: of everything drawn. as_asked: share of questions whose options stand as asked.
+    all_told: share of backstories that tell every trait; the others tell a random number of them, from none to all.
     """
 
-    def __init__(self, respondents: Sequence[Respondents], seed: int) -> None:
+    def __init__(
+        self, respondents: Sequence[Respondents], seed: int, *, as_asked: float = AS_ASKED_SHARE, all_told: float = 0.0
+    ) -> None:
         self.respondents = {r.survey.name: r for r in respondents}
         self.chance = random.Random(seed)
+        self._as_asked, self._all_told = as_asked, all_told
         self._questions = {
             name: ([*r.survey.questions], [_question_share(name, key) for key in r.survey.questions])
             for name, r in self.respondents.items()
@@ -124,7 +128,7 @@ class Corpus:
         group = self.chance.choice([None, *told])
         place = self._majority(people, key, group, row)
         question = self._reworded(people.survey.questions[key])
-        shown = _order(question, self.chance)
+        shown = _order(question, self.chance, self._as_asked)
         letter = LETTERS[shown.index(place)]
         mode = self.chance.choice(("chat", "completion"))
         [prompt] = letter_prompts(question, persona=backstory, mode=mode, shown=shown)  # type: ignore[arg-type]
@@ -156,6 +160,8 @@ class Corpus:
     def _traits(self, people: Respondents, row: int, asked: Sequence[str]) -> list[str]:
         survey = people.survey
         known = [key for key in survey.traits if key not in asked and survey.trait_codes[key][row] >= 0]
+        if self.chance.random() < self._all_told:
+            return known
         told = self.chance.sample(known, self.chance.randint(0, len(known)))
         return told if self.chance.random() < 0.5 else [key for key in known if key in told]
 
@@ -168,17 +174,17 @@ class Corpus:
 
     def _asked(self, people: Respondents, key: str, row: int, before: str) -> tuple[str, str]:
         question = self._reworded(people.survey.questions[key])
-        shown = _order(question, self.chance)
+        shown = _order(question, self.chance, self._as_asked)
         [prompt] = letter_prompts(question, persona=before, shown=shown)
         return prompt.text, LETTERS[shown.index(int(people.survey.answer_codes[key][row]))]
 
 
-def _order(question: Question, chance: random.Random) -> list[int]:
+def _order(question: Question, chance: random.Random, as_asked: float) -> list[int]:
     """Places of the options: as asked, reversed, or (nominal ones only) shuffled; pinned ones stay last."""
     free = [i for i in question.offered if not question.options[i].pinned]
     pinned = [i for i in question.offered if question.options[i].pinned]
     lot = chance.random()
-    if lot > AS_ASKED_SHARE:
+    if lot > as_asked:
         if question.kind == "nominal" and chance.random() < 0.5:
             chance.shuffle(free)
         else:

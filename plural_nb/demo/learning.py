@@ -59,12 +59,13 @@ def learn(
     rate: float,
     warmup: int = 50,
     decay: float = 0.1,
+    ends_at: float = 0.05,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Train a network in place.
 
     batch: gives the documents of the next step; each is a row of its own. steps: updates. rate: highest learning
-        rate, reached after `warmup` steps and falling to a twentieth along a cosine. decay: AdamW's weight decay.
+        rate, reached after `warmup` steps and falling to `ends_at` of it along a cosine. decay: AdamW's weight decay.
     say: hears of the progress every 50 steps.
     """
     matrices = [p for p in network.parameters() if p.dim() == 2]
@@ -75,7 +76,7 @@ def learn(
     network.train()
     for step in range(steps):
         progress = step / steps
-        pace = min(1.0, (step + 1) / warmup) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
+        pace = min(1.0, (step + 1) / warmup) * (ends_at + (1 - ends_at) * 0.5 * (1 + math.cos(math.pi * progress)))
         for group in optimiser.param_groups:
             group["lr"] = rate * pace
         loss, answers = _gradient(network, reader, batch())

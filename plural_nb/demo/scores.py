@@ -55,8 +55,10 @@ class Test:
 
     @classmethod
     def of(cls, people: Respondents, question: str, *, most: int | None = None) -> Test:
-        """Return the test of one question; `most` takes only the first people."""
-        rows = people.tested(question)[:most]
+        """Return the test of one question; `most` takes so many people, evenly spaced over the rows."""
+        rows = people.tested(question)
+        if most is not None and rows.size > most:
+            rows = rows[np.arange(most) * rows.size // most]
         answers, options = _places(people, question, rows)
         return cls(people, question, rows, answers, people.survey.design.weight[rows], options)
 
