@@ -16,6 +16,7 @@ from plural_nb.survey.design import Lonely
 from plural_nb.survey.encoding import natural
 from plural_nb.survey.from_labels import Wanted, survey_of
 from plural_nb.survey.labelled import LABELLED, LabelledFile, Variable
+from plural_nb.survey.qualtrics import read_responses
 from plural_nb.survey.recipes import Match, Recipe, apply, matching
 from plural_nb.survey.recipes import recipe as recipe_named
 from plural_nb.survey.survey import Survey
@@ -70,6 +71,8 @@ def read_survey(
     if isinstance(recipe, Mapping | Codebook):
         raise SurveyError("A codebook is given where the recipe goes. Say read_survey(path, codebook=...).")
     wanted = Wanted(weight, stratum, psu, traits, lonely)
+    if isinstance(codebook, str | Path) and Path(codebook).suffix.lower() == ".qsf":
+        return _responses(path, Path(codebook).expanduser(), wanted)
     book = _codebook(path, suffix, codebook, recipe)
     if book is not None:
         given = [name for name in ("weight", "stratum", "psu", "traits") if getattr(wanted, name)]
@@ -102,6 +105,14 @@ def _labelled(file: LabelledFile, recipe: str | Path | Literal[False] | None, wa
         columns, variables, name=file.path.stem, title=title, source=file.path.name, rows=rows, match=match,
         wanted=wanted, sets=file.sets,
     )  # fmt: skip
+
+
+def _responses(path: Path, qsf: Path, wanted: Wanted) -> Survey:
+    """Answers exported from Qualtrics, with the survey's own file as their codebook."""
+    frame, variables, title = read_responses(path, qsf)
+    return survey_of(
+        Columns(frame), variables, name=path.stem, title=title, source=path.name, rows=frame.height, wanted=wanted
+    )
 
 
 def _table(path: Path, suffix: str, recipe: str | Path | Literal[False] | None, wanted: Wanted) -> Survey:
@@ -233,7 +244,7 @@ def _require_file(path: Path, suffix: str) -> None:
     if path.is_dir():
         raise SurveyError(f"{path} is a folder. Give the survey's file: {', '.join(SUFFIXES)}.")
     if suffix not in SUFFIXES:
-        hint = "This is a codebook; give the data file it belongs to. " if suffix == ".toml" else ""
+        hint = "This is a codebook; give the data file it belongs to. " if suffix in (".toml", ".qsf") else ""
         raise SurveyError(
             f"{path.name} ends in {suffix or 'nothing'!r}. {hint}plural_nb reads {', '.join(SUFFIXES)}; save it as "
             "one of these."
