@@ -87,10 +87,11 @@ def page(chart: Chart, *, sections: Sequence[Section] = ()) -> str:
     )
     keys = "".join(f"<li>{html.escape(f'{key.name}: {key.whisker}')}</li>" for key in chart.keys if key.whisker)
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in chart.notes)
+    # The first section says what was found, so it stands open; the others are there to look up.
+    filled = [(html.escape(title), html.escape(text)) for title, text in sections if text]
     more = "".join(
-        f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(text)}</pre></details>"
-        for title, text in sections
-        if text
+        f"<details{'' if i else ' open'}><summary>{title}</summary><pre>{text}</pre></details>"
+        for i, (title, text) in enumerate(filled)
     )
     title = html.escape(chart.title)
     return f"""<!doctype html>
