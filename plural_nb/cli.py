@@ -220,7 +220,7 @@ def _ask(args: argparse.Namespace) -> int:
 
 
 def _shares_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("file", type=Path, help="a .csv, .tsv, .parquet or .feather file, one row per respondent")
+    sub.add_argument("file", type=Path, help="a .csv, .tsv, .parquet, .sav, .dta or the like, one row each")
     sub.add_argument("--question", required=True, metavar="COL", help="the column of the answers")
     for name, what in (("by", "groups"), ("weight", "weights"), ("strata", "strata"), ("psu", "PSUs, within strata")):
         sub.add_argument(f"--{name}", default="", metavar="COL", help=f"the column of the {what}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from plural_nb.answers import Answers, Bools, Source
 from plural_nb.errors import SurveyError, nearest
 from plural_nb.survey.design import Design, Floats, Ints, Lonely
 from plural_nb.survey.encoding import natural, numbers
+from plural_nb.survey.labelled import LABELLED, LabelledFile, Variable
 from plural_nb.survey.question import Option, Question
 from plural_nb.survey.replicates import Centre, Replicates, read_rscales
 from plural_nb.survey.shares import Groups
@@ -22,7 +23,7 @@ from plural_nb.survey.shares import Groups
 MISSING = ("", "NA")
 
 _MOST_OPTIONS = 500
-_SUFFIXES = (".csv", ".tsv", ".parquet", ".feather", ".arrow")
+_SUFFIXES = (".csv", ".tsv", ".parquet", ".feather", ".arrow", *LABELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,11 @@ class Roles:
 
 
 def answers_from_table(path: Path | str, roles: Roles) -> tuple[Answers, Groups | None]:
-    """Return the answers in one column of a .csv, .tsv, .parquet or .feather file, and the groups of another.
+    """Return the answers in one column of a .csv, .tsv, .parquet, .feather, SPSS, Stata or SAS file, and the groups of
+    another.
 
-    The options are the distinct values found, in order; PSUs are numbered within strata; rows outside `where` stay in
+    The options are the distinct values found, in order, by their labels where the file has some; codes that a file
+    declares missing are no options. PSUs are numbered within strata; rows outside `where` stay in
     the design. Raises SurveyError for a file or column that cannot be used.
     """
     path = Path(path).expanduser()
@@ -65,7 +68,7 @@ def answers_from_table(path: Path | str, roles: Roles) -> tuple[Answers, Groups 
     columns = [*filter(None, named), *(condition[1] if condition else ()), *replicate_names]
     frame = table.read(list(dict.fromkeys(columns)))
     design = _design(frame, roles, replicate_names, path)
-    places, labels, codes = _levels(frame[roles.question], path, "option")
+    places, labels, codes = _levels(frame[roles.question], table, "option")
     if len(labels) < 2:
         raise SurveyError(
             f"{path.name}, column {roles.question!r} holds {'one value' if labels else 'no answers'}"
@@ -78,7 +81,7 @@ def answers_from_table(path: Path | str, roles: Roles) -> tuple[Answers, Groups 
         raise SurveyError(f"No row of {path.name} meets {roles.where!r}.")
     groups = None
     if roles.by:
-        group_places, names, _ = _levels(frame[roles.by], path, "group")
+        group_places, names, _ = _levels(frame[roles.by], table, "group")
         if not names:
             raise SurveyError(f"{path.name}, column {roles.by!r} is empty in every row, so there are no groups.")
         groups = Groups(tuple(names), group_places)
@@ -102,6 +105,10 @@ class _Table:
         if not path.is_file():
             raise SurveyError(f"There is no file {path}. Check the name and the folder.")
         self._text = suffix in (".csv", ".tsv")
+        self._labelled = LabelledFile.open(path) if suffix in LABELLED else None
+        if self._labelled is not None:
+            self.names = list(self._labelled.variables)
+            return
         separator = "\t" if suffix == ".tsv" else ","
         with _readable(path):
             if self._text:
@@ -125,8 +132,13 @@ class _Table:
         for column in columns:
             if column not in self.names:
                 raise SurveyError(f"{self.path.name} has no column {column!r}. {nearest(column, self.names)}")
-        with _readable(self.path):
-            frame = self._scan.select(columns).collect()
+        if self._labelled is not None:
+            frame = self._labelled.read(columns)
+            variables = self._labelled.variables
+            frame = frame.select(_without_missing(frame[c], variables[c]) for c in frame.columns)
+        else:
+            with _readable(self.path):
+                frame = self._scan.select(columns).collect()
         if frame.is_empty():
             raise SurveyError(f"{self.path.name} has no rows.")
         texts = frame.select(pl.col(pl.String)).columns
@@ -143,6 +155,10 @@ class _Table:
             for c in numeric
         )
         return frame.select(natural(frame[c]) if self._text else frame[c] for c in frame.columns)
+
+    def labels(self, column: str) -> Mapping[Any, str]:
+        """What the file calls the column's codes."""
+        return {} if self._labelled is None else self._labelled.variables[column].labels
 
 
 class _readable:  # noqa: N801
@@ -246,15 +262,37 @@ def _design(frame: pl.DataFrame, roles: Roles, replicate_names: list[str], path:
     )
 
 
-def _levels(column: pl.Series, path: Path, what: str) -> tuple[Ints, list[str], list[Any]]:
+def _without_missing(column: pl.Series, variable: Variable) -> pl.Series:
+    """The column with codes that its file declares missing as null."""
+    found = column
+    if column.dtype.is_numeric():
+        for low, high in variable.missing:
+            found = pl.select(pl.when(found.is_between(low, high)).then(None).otherwise(found)).to_series()
+    elif variable.missing_codes or variable.storage == "number":
+        gone = [code for code in column.unique().to_list() if code is not None and _declared(code, variable)]
+        found = pl.select(pl.when(found.is_in(gone)).then(None).otherwise(found)).to_series()
+        found = natural(found) if variable.storage == "number" else found
+    return found.alias(column.name)
+
+
+def _declared(code: str, variable: Variable) -> bool:
+    if variable.storage == "number" and _number(code):
+        return variable.is_missing(float(code))
+    return variable.is_missing(code)
+
+
+def _levels(column: pl.Series, table: _Table, what: str) -> tuple[Ints, list[str], list[Any]]:
     """The place of each row's value (-1 where missing), the values as texts, and as they are."""
     values = column.drop_nulls().unique().sort().to_list()
     if len(values) > _MOST_OPTIONS:
         raise SurveyError(
-            f"{path.name}, column {column.name!r} has {len(values)} different values, too many for {what}s "
+            f"{table.path.name}, column {column.name!r} has {len(values)} different values, too many for {what}s "
             f"({_MOST_OPTIONS} at most). Group them into a few first."
         )
-    texts = [_written(value) for value in values]
+    labels = table.labels(column.name)
+    texts = [labels.get(value, _written(value)) for value in values]
+    if len(set(texts)) < len(texts):
+        texts = [f"{text} ({_written(value)})" for text, value in zip(texts, values, strict=True)]
     if not values:
         return np.full(column.len(), -1, dtype=np.int64), [], []
     new = pl.Series(range(len(values)), dtype=pl.Int64)

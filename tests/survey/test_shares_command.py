@@ -150,6 +150,22 @@ def test_parquet_and_tsv_and_codes_with_zeros(shares, tmp_path):
         assert [(r["option"], r["share"]) for r in found] == [("01", 0.5), ("1", 0.25), ("2", 0.25)]
 
 
+@pytest.mark.parametrize("kind", ["sav", "dta"])
+def test_labelled_files_give_labels_and_leave_out_declared_missings(shares, likert, oracle, tmp_path, kind):
+    pyreadstat = pytest.importorskip("pyreadstat")
+    frame = likert.select("q1", "weight", "stratum", "psu", "region").with_columns(pl.col("q1").fill_null(9.0))
+    path = tmp_path / f"file.{kind}"
+    labels = {"q1": {1: "None", 2: "Little", 3: "Some", 4: "Much", 5: "All"}}
+    if kind == "sav":
+        pyreadstat.write_sav(frame, str(path), variable_value_labels=labels, missing_ranges={"q1": [9]})
+    else:
+        pyreadstat.write_dta(frame.with_columns(q1=likert["q1"]), str(path), variable_value_labels=labels)
+    ours = json.loads(shares(path, "--question", "q1", "--by", "region", *DESIGN, "--json"))
+    bare = json.loads(shares(oracle / "likert.csv", "--question", "q1", "--by", "region", *DESIGN, "--json"))
+    assert [row["option"] for row in ours[:5]] == ["None", "Little", "Some", "Much", "All"]
+    assert [row["se"] for row in ours] == pytest.approx([row["se"] for row in bare], rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
