@@ -95,6 +95,20 @@ def test_totals_scale_with_the_weights_and_means_do_not(sample, scale):
     np.testing.assert_allclose(total(a).se * scale, total(b).se, rtol=1e-9)
 
 
+@given(samples(), st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_nothing_depends_on_the_order_of_rows(sample, seed):
+    x, w, stratum, psu, by = sample
+    order = np.random.default_rng(seed).permutation(x.size)
+    a = Measure.of(x, Design(w, stratum, psu))
+    b = Measure.of(x[order], Design(w[order], stratum[order], psu[order]))
+    for made in (mean, total, quantile):
+        one, other = made(a, by=by), made(b, by=[by[i] for i in order])
+        place = [other.groups.index(name) for name in one.groups]
+        for name in ("estimate", "se", "low", "high"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name)[place], rtol=1e-9, atol=1e-9)
+
+
 @given(samples())
 @settings(max_examples=50, deadline=None)
 def test_the_totals_of_domains_add_up_with_their_covariances(sample):

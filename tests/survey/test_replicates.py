@@ -136,6 +136,22 @@ def test_the_bootstrap_of_a_total_has_the_taylor_variance_on_average(fpc):
     assert ours == pytest.approx(taylor, rel=0.04)
 
 
+@given(samples(), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_fractional_answers_are_replicated_like_observed_ones(sample, seed):
+    design, _ = sample
+    r = np.random.default_rng(seed)
+    rows = r.dirichlet([1, 1], design.n)
+    rows[r.uniform(size=design.n) < 0.1] = 0
+    rows[0] = [0.4, 0.6]
+    made = bootstrap(design, 12, seed=seed % 1000)
+    people = Answers.from_places(YES_NO, [0] * design.n)
+    shares = estimate(Answers(YES_NO, rows, made, people.domain, people.source))
+    weights = [made.replicates.weight(k, design.weight) for k in range(12)]
+    thetas = np.array([w @ rows[:, 0] / (w @ rows.sum(axis=1)) for w in weights])
+    assert shares.se[0, 0] == pytest.approx(np.sqrt(np.square(thetas - shares.share[0, 0]).mean()), rel=1e-9)
+
+
 def test_a_bootstrap_is_the_same_for_the_same_seed():
     design = Design(np.ones(20))
     a, b, c = bootstrap(design, 5, seed=1), bootstrap(design, 5, seed=1), bootstrap(design, 5, seed=2)

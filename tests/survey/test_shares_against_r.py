@@ -1,6 +1,7 @@
 """Shares, standard errors and intervals equal R's survey package to 1e-10."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,18 @@ def test_every_interval_equals_r(estimates, kind):
         assert by_interval[kind].high[g, k] == pytest.approx(row[f"{INTERVALS[kind]}_hi"], rel=RELATIVE, abs=0)
         compared += 1
     assert compared > 270
+
+
+def test_stated_degrees_of_freedom_hold_for_every_domain(estimates, likert, likert_answers, designs):
+    rows = [r for r in estimates[0] if r["design"] == "likert" and r["domain_var"] == "region" and r["var"] == "q1"]
+    stated = replace(designs["likert"], df=24)
+    shares = estimate(likert_answers(likert, "q1", stated), by=likert["region"])
+    assert len(rows) == 20
+    for row in rows:
+        assert row["df_full"] == 24
+        g, k = shares.groups.index(row["domain"]), shares.options.index(row["level"])
+        theirs = (row["xlogit_dffull_lo"], row["xlogit_dffull_hi"])
+        assert (shares.low[g, k], shares.high[g, k]) == pytest.approx(theirs, rel=RELATIVE)
 
 
 def test_every_covariance_equals_r(likert, likert_answers, designs, reference):
