@@ -59,6 +59,14 @@ def test_the_blocks_of_the_joint_covariance_are_the_groups_own(likert, likert_an
     np.testing.assert_allclose(gap, difference_covariance(one, other), rtol=1e-9, atol=1e-18)
 
 
+def test_the_degrees_of_freedom_are_those_of_the_groups_contrasted(likert, likert_answers, designs):
+    answers, by = likert_answers(likert, "q1", designs["likert"]), likert["region"]
+    # Each region has six strata of two PSUs.
+    assert difference(answers, "1", "North", "South", by=by).df == 12
+    everywhere = {("North", "1"): 3, ("South", "1"): -1, ("East", "1"): -1, ("West", "1"): -1}
+    assert contrast(answers, everywhere, by=by).df == 24
+
+
 def test_fractional_answers_can_be_contrasted():
     r = np.random.default_rng(0)
     rows = r.dirichlet([1, 1], 100)

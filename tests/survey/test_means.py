@@ -72,6 +72,24 @@ def test_fractional_rows_spread_over_the_values():
     assert quantile(answers, [0.2, 0.5, 0.6]).estimate[0].tolist() == [1, 2, 3]
 
 
+def test_what_carries_no_opinion_has_no_value():
+    options = (Option("0"), Option("1"), Option("can't say", substantive=False))
+    question = Question("t", "?", options, kind="ordinal")
+    rows = np.array([[0.2, 0.2, 0.6], [0.1, 0.9, 0.0], [0.5, 0.3, 0.2], [0.0, 0.0, 1.0]])
+    answers = Answers(question, rows, Design(np.ones(4)), np.ones(4, dtype=bool), Source("personas", "x"))
+    found, shares = mean(answers), answers.shares()
+    assert found.estimate[0] == pytest.approx(shares.share[0] @ [1, 2])
+    assert found.se[0] == pytest.approx(np.sqrt([1, 2] @ shares.covariance[0] @ [1, 2]))
+    assert found.n[0] == 3
+
+
+def test_a_share_of_exactly_p_is_reached_whatever_the_rounding():
+    for w in (np.ones(10), np.full(10, 0.1), np.full(10, 1 / 3)):
+        measure = Measure.of(np.arange(1.0, 11.0), Design(w))
+        assert quantile(measure, [0.1, 0.3, 0.7]).estimate[0].tolist() == [1, 3, 7]
+        assert quantile(measure, [0.1, 0.3, 0.7], rule="school").estimate[0].tolist() == [1.5, 3.5, 7.5]
+
+
 @st.composite
 def samples(draw):
     r = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
