@@ -32,7 +32,7 @@ SEED = 1996
 # First documents and interviews, then documents only, half of them with every trait told: the first stage alone had
 # not left the marginal after 600 steps, and the second reached it within 100.
 STEPS = 600, 900
-TUNING_STEPS = 150
+TUNING_STEPS = 300
 DOCUMENTS, INTERVIEWS = 48, 2
 # Share of the tuning documents that are still a respondent's own answer, so that the model keeps what it knew.
 OWN_ANSWERS = 0.25
