@@ -65,7 +65,9 @@ def joint_variance(design: Design, influence: Linearised, theta: Floats, statist
 
 
 def _degrees_of_freedom(design: Design, influence: Linearised, groups: int) -> tuple[Floats, str]:
-    if design.replicates is None or design.df is not None or design.psu is not None:
+    made = design.replicates
+    # Factors of units were made from the design itself, whose PSUs (or rows) are therefore known.
+    if made is None or design.df is not None or design.psu is not None or made.unit is not None:
         return degrees_of_freedom(design, influence.group, influence.row, groups), ""
     return replicate_degrees_of_freedom(design, influence.group, influence.row, groups)
 
