@@ -43,9 +43,6 @@ class Engine(Protocol):
     def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
         """Yield, batch by batch, the place and the logits of distinct, sorted sequences."""
 
-    def next_logits(self, tokens: Tokens) -> npt.NDArray[np.float32]:
-        """Logits of the token that follows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

@@ -1,10 +1,10 @@
-"""Answers drawn from a model at temperature 1, reproducibly: each distinct beginning of them is decoded once."""
+"""Answers drawn from a model at temperature 1, reproducibly."""
 
 from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -18,8 +18,8 @@ LONGEST_ANSWER = 24  # tokens; what does not end by then is read as far as it go
 class Writer(Protocol):
     """What is needed of a model: logits after tokens, and the text of a token."""
 
-    def next_logits(self, tokens: Tokens) -> npt.NDArray[np.float32]:
-        """Logits of the token that follows."""
+    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
+        """Yield, batch by batch, the place and the logits of distinct, sorted sequences."""
 
     def piece(self, token: int) -> str:
         """The text of a token."""
@@ -36,29 +36,29 @@ def draw_answers(
     """
     draw = np.random.default_rng([seed & 0xFFFFFFFF, zlib.crc32(np.array(prompt, dtype=np.int32).tobytes())])
     counts: Counter[str] = Counter()
-    for tokens, times in _walk(writer, prompt, (), samples, draw, ends, longest):
+
+    def note(tokens: Tokens, times: int) -> None:
         counts["".join(map(writer.piece, tokens)).strip()] += times
+
+    # All samples that have begun alike share one evaluation, and all beginnings of one length share batches: how many
+    # go on with which token is multinomial. Beginnings are taken in their sorted order, so the draw is reproducible.
+    begun: dict[Tokens, int] = {(): samples}
+    for _ in range(longest):
+        sequences = sorted(begun)
+        longer: dict[Tokens, int] = {}
+        for batch in writer.evaluate([prompt + said for said in sequences]):
+            for place, logits in batch:
+                said = sequences[place]
+                p = np.exp(log_softmax(logits))
+                drawn = draw.multinomial(begun[said], p / p.sum())
+                for token in np.flatnonzero(drawn).tolist():
+                    if token in ends:
+                        note(said, int(drawn[token]))
+                    else:
+                        longer[*said, token] = int(drawn[token])
+        begun = longer
+        if not begun:
+            break
+    for said, times in begun.items():
+        note(said, times)
     return tuple(counts.most_common())
-
-
-def _walk(
-    writer: Writer,
-    prompt: Tokens,
-    said: Tokens,
-    samples: int,
-    draw: np.random.Generator,
-    ends: frozenset[int],
-    longest: int,
-) -> Iterator[tuple[Tokens, int]]:
-    # All samples that have begun alike share one evaluation: how many go on with which token is multinomial.
-    if len(said) == longest:
-        yield said, samples
-        return
-    p = np.exp(log_softmax(writer.next_logits(prompt + said)))
-    drawn = draw.multinomial(samples, p / p.sum())
-    ended = sum(int(drawn[token]) for token in ends)
-    if ended:
-        yield said, ended
-    for token in np.flatnonzero(drawn).tolist():
-        if token not in ends:
-            yield from _walk(writer, prompt, (*said, token), int(drawn[token]), draw, ends, longest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from plural_nb.silicon.methods import content_free, prompts_for, read_reply
 from plural_nb.silicon.orders import Order
 from plural_nb.silicon.process import WorkerProcess, last_words
 from plural_nb.silicon.prompt import Mode, Prompt, Reply
+from plural_nb.silicon.remembering import Memory
 from plural_nb.silicon.rows import rows_of
 from plural_nb.silicon.settings import (
     Settings,
@@ -79,10 +79,9 @@ class Model:
         self._closed = False
         self._last_log = ""
         self._identity = _identity(file.path)
-        self._replies: dict[tuple[object, Prompt], Reply] = {}
-        self._pieces: dict[int, str] = {}
         with self._asking:
             self._start(None)
+        self._memory = self._remember()
 
     def __enter__(self) -> Model:
         return self
@@ -215,17 +214,19 @@ class Model:
     def replies(self, prompts: Sequence[Prompt], *, on_progress: Progress | None = None) -> list[Reply]:
         """What the model makes of each prompt, in their order; identical prompts are asked once."""
         self._notice_replaced_file()
-        known = self._known(prompts)
-        if known is None:
+        known = self._memory.known(prompts)
+        if None in known:
             with self._asking:
                 self._notice_replaced_file()
+                self._memory.known(prompts)  # another kernel may have asked meanwhile
                 self._ask_unknown(prompts, on_progress or (lambda done, total: None))
-                known = self._known(prompts)
+                known = self._memory.known(prompts)
         elif on_progress:
             on_progress(len(prompts), len(prompts))
-        if known is None:
+        found = [reply for reply in known if reply is not None]
+        if len(found) < len(known):
             raise ModelError(f"{self.file.path} was replaced while it was asked. Ask again.")
-        return known
+        return found
 
     def cancel(self) -> None:
         """End the request that another thread is waiting for; it raises Cancelled there. Does nothing otherwise."""
@@ -242,6 +243,7 @@ class Model:
         if self._process is not None:
             self._last_log = self._process.log
             self._process.close()
+        self._memory.store.close()
 
     def _manner(self, mode: Mode | None, examples: int | None, **how: Any) -> Manner:
         manner = Manner(mode=mode or ("chat" if self.file.is_chat else "completion"), examples=examples or 0, **how)
@@ -255,14 +257,9 @@ class Model:
             manner = replace(manner, examples=DEFAULT_EXAMPLES if card is None else card)
         return manner
 
-    def _known(self, prompts: Sequence[Prompt]) -> list[Reply] | None:
-        found = [self._replies.get((self._identity, prompt)) for prompt in prompts]
-        complete = [reply for reply in found if reply is not None]
-        return complete if len(complete) == len(found) else None
-
     def _ask_unknown(self, prompts: Sequence[Prompt], on_progress: Progress) -> None:
         distinct = dict.fromkeys(prompts)
-        missing = [prompt for prompt in distinct if (self._identity, prompt) not in self._replies]
+        missing = [prompt for prompt in distinct if prompt not in self._memory]
         copies = dict.fromkeys(distinct, 0)
         for prompt in prompts:
             copies[prompt] += 1
@@ -271,11 +268,9 @@ class Model:
 
         def keep(frame: dict[str, Any]) -> None:
             nonlocal done
-            for one in frame["replies"]:
-                prompt = missing[one["place"]]
-                self._pieces.update((token, sys.intern(piece)) for token, piece in one["pieces"])
-                self._replies[self._identity, prompt] = self._reply(prompt, one)
-                done += copies[prompt]
+            told = [(missing[one["place"]], one) for one in frame["replies"]]
+            self._memory.learn(told)
+            done += sum(copies[prompt] for prompt, _ in told)
             on_progress(done, len(prompts))
 
         sent = [
@@ -289,20 +284,12 @@ class Model:
             }
             for prompt in missing
         ]
-        if sent:
+        if not sent:
+            return
+        try:
             self._facts |= _facts(self._request("ask", on_event=keep, prompts=sent))
-
-    def _reply(self, prompt: Prompt, told: dict[str, Any]) -> Reply:
-        tokens = tuple(told["tokens"])
-        return Reply(
-            told["text"],
-            tokens,
-            tuple(self._pieces[token] for token in tokens),
-            tuple(told["probabilities"]),
-            prompt.shown,
-            tuple(told["lengths"]),
-            tuple((text, times) for text, times in told["said"]),
-        )
+        finally:
+            self._memory.store.flush()
 
     def _request(self, op: str, **body: Any) -> dict[str, Any]:
         """Send a request to a living worker; the caller holds the lock."""
@@ -356,7 +343,6 @@ class Model:
                 raise ModelError(f"{error}{last_words(log)}") from None
             raise
         self._facts = _facts(done)
-        self._pieces.clear()
 
     def _notice_replaced_file(self) -> None:
         now = _identity(self.file.path)
@@ -366,6 +352,10 @@ class Model:
         self._identity = now
         if self._process is not None:
             self._process.close()
+        self._memory = self._remember()
+
+    def _remember(self) -> Memory:
+        return Memory(self.file, str(self._facts.get("llama_cpp", "")))
 
 
 def _require_askable(question: Question, personas: Sequence[str], design: Design | None) -> None:

@@ -298,7 +298,7 @@ def test_a_prompt_longer_than_the_context_says_by_how_much(write_model: Callable
         over = used + 202 - 128  # the persona and a blank line
         with pytest.raises(ModelError, match=rf"{used + 202} tokens, {over} more than the context of 128"):
             model.ask(QUESTION, persona=["short", persona], examples=0)
-        assert len(model._replies) == 1  # nothing was decoded before the long one was noticed
+        assert len(model._memory) == 1  # nothing was decoded before the long one was noticed
         fits = model.ask(QUESTION, persona="x" * (126 - used), examples=0)
         assert len(fits.replies[0].tokens) == 128
     with open_model(path, n_ctx=64) as model, pytest.raises(ModelError, match="n_ctx up to 128"):

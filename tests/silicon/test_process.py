@@ -69,7 +69,7 @@ def test_a_worker_killed_in_mid_run_is_explained_and_replaced_and_nothing_is_los
         tiny.ask(QUESTION, persona=CROWD, examples=0, on_progress=kill_after_five)
     assert "llama" in caught.value.log
     assert tiny.log == caught.value.log
-    kept = len(tiny._replies)
+    kept = len(tiny._memory)
     assert kept >= 5
     first = []
     tiny.ask(QUESTION, persona=CROWD[:50], examples=0, on_progress=lambda *p: first.append(p))
@@ -108,7 +108,7 @@ def test_a_cancelled_run_keeps_its_worker_and_its_replies(tiny: Model) -> None:
     tiny.cancel()
     thread.join(60)
     assert isinstance(outcome[0], Cancelled)
-    assert 3 < len(tiny._replies) < len(CROWD)
+    assert 3 < len(tiny._memory) < len(CROWD)
     assert tiny.ask(QUESTION, examples=0).answered.all()
     assert tiny._process.pid == worker
 
@@ -334,9 +334,10 @@ def test_a_crash_in_spite_of_safe_settings_is_reported_and_not_remembered(tiny_p
     assert not repacking_crashes()
 
 
-def test_safe_settings_give_the_same_answers(tiny_path: Path) -> None:
+def test_safe_settings_give_the_same_answers(tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for extra_buffers in (True, False):
+        monkeypatch.setenv("PLURAL_NB_CACHE", str(tmp_path / str(extra_buffers)))  # nothing is remembered
         with Model(read_model_file(tiny_path), Settings(1, extra_buffers)) as model:
             rows.append(model.ask(QUESTION, examples=0).rows)
     assert rows[0] == pytest.approx(rows[1], abs=2e-3)

@@ -1,0 +1,147 @@
+"""Under which key a reply is stored, and how it is written down and read again."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import struct
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plural_nb.errors import ModelError
+from plural_nb.silicon.cache import read_facts, write_facts
+from plural_nb.silicon.gguf import ModelFile
+from plural_nb.silicon.prompt import Prompt, Reply
+from plural_nb.silicon.store import Store
+
+_BACKEND = "llama.cpp"
+_SCORING = 1  # raised when the same prompt would get other numbers
+_HASHES = "model_hashes"
+
+
+class Memory:
+    """What one model replied, in this session and in the store.
+
+    file: the model. version: of llama-cpp-python. store: where replies are kept.
+
+    A reply's key is made of the model's content, the exact prompt, how it is scored, the chat template that renders
+    it, the backend and its version; a template that writes today's date has the date in its key.
+    """
+
+    def __init__(self, file: ModelFile, version: str, store: Store | None = None) -> None:
+        self.store = store or Store()
+        self.model = content_hash(file.path)
+        template = file.chat_template or ""
+        self._dated = "strftime_now" in template
+        self._base = "\0".join([self.model.hex(), _BACKEND, version, str(_SCORING)])
+        self._template = hashlib.sha256(template.encode("utf-8", "surrogatepass")).hexdigest()
+        self._forms: dict[object, str] = {}
+        self._replies: dict[Prompt, Reply] = {}
+        self._pieces: dict[int, str] | None = None
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def __contains__(self, prompt: Prompt) -> bool:
+        return prompt in self._replies
+
+    def known(self, prompts: Sequence[Prompt]) -> list[Reply | None]:
+        """The reply to each prompt, None where there is none yet."""
+        missing = {prompt: self.key(prompt) for prompt in dict.fromkeys(prompts) if prompt not in self._replies}
+        if missing:
+            values = self.store.get(list(missing.values()))
+            for prompt, key in missing.items():
+                if key in values:
+                    reply = self._read(prompt, values[key])
+                    if reply is not None:
+                        self._replies[prompt] = reply
+        return [self._replies.get(prompt) for prompt in prompts]
+
+    def learn(self, told: Iterable[tuple[Prompt, Mapping[str, Any]]]) -> None:
+        """Take in what the worker told of some prompts."""
+        told = list(told)
+        pieces = self._all_pieces()
+        new = [(token, sys.intern(piece)) for _, one in told for token, piece in one["pieces"] if token not in pieces]
+        pieces.update(new)
+        items = {}
+        for prompt, one in told:
+            reply = Reply(
+                one["text"],
+                tuple(one["tokens"]),
+                tuple(pieces[token] for token in one["tokens"]),
+                tuple(one["probabilities"]),
+                prompt.shown,
+                tuple(one["lengths"]),
+                tuple((text, times) for text, times in one["said"]),
+            )
+            self._replies[prompt] = reply
+            items[self.key(prompt)] = _written(prompt, reply)
+        self.store.put(items, model=self.model, pieces=new)
+
+    def key(self, prompt: Prompt) -> bytes:
+        """The key of a prompt's reply, 32 bytes."""
+        scored = (prompt.forms, prompt.terminated, prompt.samples, prompt.seed)
+        how = self._forms.get(scored)
+        if how is None:
+            how = self._forms[scored] = self._base + json.dumps(scored)
+        if prompt.messages:
+            turns = json.dumps([[m.role, m.content] for m in prompt.messages])
+            day = datetime.date.today().isoformat() if self._dated else ""
+            text = "\0".join([self._template, day, turns])
+        else:
+            text = prompt.text
+        return hashlib.sha256(f"{how}\0{text}".encode("utf-8", "surrogatepass")).digest()
+
+    def _all_pieces(self) -> dict[int, str]:
+        if self._pieces is None:
+            self._pieces = {token: sys.intern(piece) for token, piece in self.store.pieces(self.model).items()}
+        return self._pieces
+
+    def _read(self, prompt: Prompt, value: bytes) -> Reply | None:
+        pieces = self._all_pieces()
+        try:
+            (size,) = struct.unpack_from("<I", value)
+            text, probabilities, lengths, said = json.loads(value[4 : 4 + size])
+            tokens = tuple(np.frombuffer(value, dtype="<i4", offset=4 + size).tolist())
+            return Reply(
+                prompt.text if text is None else text,
+                tokens,
+                tuple(map(pieces.__getitem__, tokens)),
+                tuple(probabilities),
+                prompt.shown,
+                tuple(lengths),
+                tuple((words, times) for words, times in said),
+            )
+        except (ValueError, struct.error, KeyError, TypeError):
+            return None  # written by other hands; it is asked again
+
+
+def _written(prompt: Prompt, reply: Reply) -> bytes:
+    text = None if reply.text == prompt.text else reply.text
+    head = json.dumps([text, reply.probabilities, reply.lengths, reply.said]).encode()
+    return struct.pack("<I", len(head)) + head + np.array(reply.tokens, dtype="<i4").tobytes()
+
+
+def content_hash(path: Path) -> bytes:
+    """The hash of a file's whole content; remembered by path, size, modification time and inode.
+
+    Raises ModelError where it cannot be read.
+    """
+    try:
+        facts = path.stat()
+        stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+        known = read_facts(_HASHES)
+        found = known.get(str(path.absolute()))
+        if isinstance(found, list) and found[:3] == stamp:
+            return bytes.fromhex(found[3])
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+    except OSError as error:
+        raise ModelError(f"{path}: the model's file cannot be read ({error.strerror}). Check the disk.") from None
+    write_facts(_HASHES, {**known, str(path.absolute()): [*stamp, digest.hexdigest()]})
+    return digest.digest()
