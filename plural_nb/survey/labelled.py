@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ import numpy as np
 import polars as pl
 
 from plural_nb.errors import SurveyError, nearest
+from plural_nb.survey import apart
 from plural_nb.survey.question import Code
 
 LABELLED = (".sav", ".zsav", ".por", ".dta", ".sas7bdat", ".xpt")
 
 # What a reader call may hold as Python objects at once: 10 million cells are about 0.4 GB while they are converted.
 _BATCH = 10_000_000
+_SMALLEST = 2_000_000
+_WORKERS = 4
 _READERS = {
     ".sav": "read_sav", ".zsav": "read_sav", ".por": "read_por", ".dta": "read_dta", ".sas7bdat": "read_sas7bdat",
     ".xpt": "read_xport",
@@ -65,7 +70,9 @@ class LabelledFile:
     """An SPSS, Stata or SAS file: what it says of its columns, which are read when they are asked for.
 
     rows: number of rows, None where the format does not say before it is read (.por, .xpt).
-    encoding: how texts are written, as the reader was told or found; empty where it did not say.
+    encoding: how texts are written, as the reader was told or found; empty where it did not say. told: what the
+        reader is told of it each time.
+    whole: all columns of a small file, which were read when it was opened.
     sets: the multiple-response sets that SPSS files may declare, name to columns.
     """
 
@@ -76,6 +83,7 @@ class LabelledFile:
     encoding: str = ""
     sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     told: str | None = None
+    whole: pl.DataFrame | None = field(default=None, repr=False)
 
     @property
     def cells(self) -> int:
@@ -88,13 +96,22 @@ class LabelledFile:
 
         encoding: how texts are written ("windows-1252"), where the file does not say it or says it wrongly.
 
-        Raises SurveyError for a file that is damaged, encrypted, empty or of another kind.
+        The reader runs in a process of its own. Raises SurveyError for a file that is damaged, encrypted, empty or of
+        another kind.
         """
+        said, frame = apart.opened(path, encoding)
+        return said if frame is None else replace(said, whole=frame)
+
+    @classmethod
+    def here(cls, path: Path, encoding: str | None = None) -> LabelledFile:
+        """Do the same in this process, which a damaged file may take down."""
         told = encoding or (_stata_encoding(path) if path.suffix.lower() == ".dta" else None)
         about = _call(path, told, metadataonly=True)[1]
         names = list(about.column_names)
         if not names:
             raise SurveyError(f"{path.name} has no columns.")
+        if None in names or len(set(names)) < len(names):
+            raise SurveyError(f"{path.name} names its columns twice or not at all; it is damaged.")
         return cls(
             path,
             about.number_rows,
@@ -111,23 +128,35 @@ class LabelledFile:
         columns: names; all of them when None. Codes are numbers or texts; Stata's and SAS's tagged missing values
             are the texts ".a" to ".z", and their columns texts. System-missing values are null.
 
-        The file is passed through once for every 10 million cells, so that few of them are Python objects at a time.
+        Several processes read at the same time, each at most 10 million cells, which are Python objects for a while.
         """
         wanted = list(self.variables if columns is None else dict.fromkeys(columns))
         for name in wanted:
             if name not in self.variables:
                 raise SurveyError(f"{self.path.name} has no column {name!r}. {nearest(name, self.variables)}")
-        width = max(1, _BATCH // max(self.rows or 1, 1))
-        whole = len(wanted) == len(self.variables) and width >= len(wanted)
-        parts = [self._read(wanted[i : i + width], whole=whole) for i in range(0, len(wanted), width)]
-        frame = pl.concat(parts, how="horizontal") if len(parts) > 1 else parts[0]
+        if self.whole is not None:
+            frame = self.whole.select(wanted)
+        else:
+            workers = min(os.cpu_count() or 1, _WORKERS)
+            rows = max(self.rows or 1, 1)
+            width = max(1, min(_BATCH // rows, max(-(-len(wanted) // workers), _SMALLEST // rows)))
+            batches = [wanted[i : i + width] for i in range(0, len(wanted), width)]
+            with ThreadPoolExecutor(workers) as pool:
+                parts = list(pool.map(self._read, batches))
+            frame = pl.concat(parts, how="horizontal") if len(parts) > 1 else parts[0]
         if frame.is_empty():
             raise SurveyError(f"{self.path.name} has no rows.")
         return frame
 
-    def _read(self, columns: list[str], *, whole: bool) -> pl.DataFrame:
-        found = _call(self.path, self.told, **({} if whole else {"usecols": columns}))[0]
-        return pl.DataFrame([_series(name, found[name]) for name in columns])
+    def _read(self, columns: list[str]) -> pl.DataFrame:
+        every = len(columns) == len(self.variables)
+        return apart.columns_of(self.path, self.told, None if every else columns).select(columns)
+
+
+def frame_of(path: Path, encoding: str | None, columns: list[str] | None) -> pl.DataFrame:
+    """Return columns of a file (all when None), read in this process."""
+    found = _call(path, encoding, **({} if columns is None else {"usecols": columns}))[0]
+    return pl.DataFrame([_series(name, found[name]) for name in (found if columns is None else columns)])
 
 
 def _call(path: Path, encoding: str | None, **asked: Any) -> tuple[Mapping[str, Any], Any]:

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import itertools
+import struct
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,8 +11,9 @@ import pyreadstat
 import pytest
 
 from plural_nb.errors import SurveyError
-from plural_nb.survey import reading
+from plural_nb.survey import apart, labelled, reading
 from plural_nb.survey.guessing import bins_of
+from plural_nb.survey.labelled import LabelledFile
 from plural_nb.survey.reading import read_survey
 
 N = 400
@@ -250,14 +253,53 @@ def test_damaged_encrypted_and_foreign_files_say_what_they_are(sav, tmp_path):
             read_survey(path)
 
 
-def test_stata_files_of_the_last_century_are_read_or_named(tmp_path):
-    frame = pl.DataFrame({"q": [1.0, 2.0, 2.0]})
-    pyreadstat.write_dta(frame, tmp_path / "new.dta", version=8, variable_value_labels={"q": {1: "Yes", 2: "No"}})
-    assert read_survey(tmp_path / "new.dta").answers("q").shares().share[0].tolist() == pytest.approx([1 / 3, 2 / 3])
-    # Stata 5 wrote release 105: its first byte, in an otherwise empty header, is an error that names the file.
-    (tmp_path / "old.dta").write_bytes(b"\x69\x02\x01\0" + bytes(40))
-    with pytest.raises(SurveyError, match=r"old.dta"):
-        read_survey(tmp_path / "old.dta")
+def test_a_file_of_stata_5_is_read_with_its_labels(tmp_path):
+    path = tmp_path / "old.dta"
+    path.write_bytes(_stata_5())
+    survey = read_survey(path, weight="w")
+    question = survey.questions["q"]
+    assert question.text == "Do you drink tea?"
+    assert [(o.code, o.label) for o in question.options] == [(1, "Yes"), (2, "No")]
+    assert survey.answer_codes["q"].tolist() == [0, 1, 0]
+    assert survey.design.weight.tolist() == [1.5, 0.5, 1.0]
+    path.write_bytes(b"\x66" + _stata_5()[1:])  # release 102, older than what the reader knows
+    with pytest.raises(SurveyError, match=r"old.dta cannot be read as .dta: This version .* is not supported"):
+        read_survey(path)
+
+
+def test_bytes_changed_at_random_never_raise_anything_but_a_survey_error(sav, tmp_path):
+    good, rng = sav.read_bytes(), np.random.default_rng(7)
+    path = tmp_path / "changed.sav"
+    outcomes = set()
+    for _ in range(12):
+        bad = bytearray(good)
+        for place in rng.integers(0, min(len(bad), 6000), 8):
+            bad[place] = rng.integers(0, 256)
+        path.write_bytes(bytes(bad))
+        try:
+            read_survey(path)
+            outcomes.add("read")
+        except SurveyError:
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+def test_a_reader_that_crashes_does_not_take_us_along(sav, monkeypatch):
+    monkeypatch.setattr(apart, "_COMMAND", "import os; os.abort()")
+    with pytest.raises(SurveyError, match=r"poll.sav cannot be read: it made the reader crash \(signal 6\)"):
+        read_survey(sav)
+    monkeypatch.setattr(apart, "_COMMAND", "raise MemoryError")
+    with pytest.raises(SurveyError, match="asks for more memory than this machine has"):
+        read_survey(sav)
+
+
+def test_columns_read_by_several_processes_stand_in_their_order(sav, frame, monkeypatch):
+    file = LabelledFile.open(sav)
+    apart_file = replace(file, whole=None)
+    monkeypatch.setattr(labelled, "_BATCH", 2 * N)
+    read = apart_file.read()
+    assert read.columns == frame.columns
+    assert read.equals(file.read())
 
 
 def test_a_labelled_file_can_have_a_codebook_too(sav):
@@ -361,3 +403,21 @@ def _workbook(path, frame):
         book.writestr(
             "xl/worksheets/sheet1.xml", f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData></worksheet>'
         )
+
+
+def _stata_5():
+    """A file of release 105, byte by byte: two variables, three rows, one table of value labels."""
+    header = struct.pack("<BBBBhi", 105, 2, 1, 0, 2, 3) + b"Tea".ljust(32, b"\0") + b"1 Jan 1997 10:00".ljust(18, b"\0")
+    names = b"".join(name.ljust(9, b"\0") for name in (b"q", b"w"))
+    formats = b"%8.0g".ljust(12, b"\0") * 2
+    tables = b"ql".ljust(9, b"\0") + b"".ljust(9, b"\0")
+    texts = b"Do you drink tea?".ljust(32, b"\0") + b"Weight".ljust(32, b"\0")
+    rows = b"".join(struct.pack("<bd", q, w) for q, w in [(1, 1.5), (2, 0.5), (1, 1.0)])
+    labels = (
+        struct.pack("<h", 2)
+        + b"ql".ljust(10, b"\0")
+        + struct.pack("<2h", 1, 2)
+        + b"Yes".ljust(8, b"\0")
+        + b"No".ljust(8, b"\0")
+    )
+    return header + b"bd" + names + struct.pack("<3h", 0, 0, 0) + formats + tables + texts + b"\0\0\0" + rows + labels
