@@ -23,6 +23,7 @@ from plural_nb.survey.shares import Groups
 MISSING = ("", "NA")
 
 _MOST_OPTIONS = 500
+_READ_WHOLE = 200_000_000  # bytes
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".feather", ".arrow", *LABELLED)
 
 
@@ -130,6 +131,8 @@ class _Table:
 
     def read(self, columns: list[str]) -> pl.DataFrame:
         for column in columns:
+            if self._text and f"{column}_duplicated_0" in self.names:
+                raise SurveyError(f"{self.path.name} has two columns {column!r}. Rename one of them.")
             if column not in self.names:
                 raise SurveyError(f"{self.path.name} has no column {column!r}. {nearest(column, self.names)}")
         if self._labelled is not None:
@@ -138,7 +141,9 @@ class _Table:
             frame = frame.select(_without_missing(frame[c], variables[c]) for c in frame.columns)
         else:
             with _readable(self.path):
-                frame = self._scan.select(columns).collect()
+                # Rows with more fields than the header are noticed only where every column is read.
+                whole = self._text and self.path.stat().st_size < _READ_WHOLE
+                frame = self._scan.collect().select(columns) if whole else self._scan.select(columns).collect()
         if frame.is_empty():
             raise SurveyError(f"{self.path.name} has no rows.")
         texts = frame.select(pl.col(pl.String)).columns
