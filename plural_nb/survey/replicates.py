@@ -15,8 +15,9 @@ from plural_nb.survey.design import Design, Floats, Ints, psus_per_stratum, samp
 Centre = Literal["theta", "mean"]
 Kind = Literal["BRR", "Fay", "JK1", "JKn", "bootstrap", "successive differences", "other"]
 
-# Singular values below this fraction of the largest are rounding, when the rank of the replicate weights is counted.
-_RANK = 1e-7
+# Eigenvalues of the replicates' cross-products below this fraction of the largest are rounding, when their rank is
+# counted: double precision keeps them to 1e-14, and a jackknife of R units has none below 1/R².
+_RANK = 1e-12
 _LARGEST_JACKKNIFE = 10_000
 
 
@@ -94,10 +95,8 @@ class Replicates:
             block = self.weights[np.unique(self.unit if rows is None else self.unit[rows])]
         if block.size == 0:
             return 0
-        if block.shape[0] > block.shape[1]:
-            block = np.asarray(np.linalg.qr(block, mode="r"))
-        singular = np.linalg.svd(block, compute_uv=False)
-        return int((singular > _RANK * singular[0]).sum())
+        eigen = np.linalg.eigvalsh(block.T @ block if block.shape[0] > block.shape[1] else block @ block.T)
+        return int((eigen > _RANK * eigen[-1]).sum())
 
     @classmethod
     def brr(cls, weights: Any, *, centre: Centre = "theta", unit: Ints | None = None) -> Replicates:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import sparse
 
 from plural_nb.errors import SurveyError
 from plural_nb.survey.design import Floats, Ints
@@ -179,7 +180,7 @@ def estimate(
         return Shares(
             se=None, low=low, high=high, covariance=None, deff_wr=None, df=np.full(G, np.nan), note=design.note, **rest
         )
-    found = variance(design, opinion.influence(weight), p, opinion.shares)
+    found = variance(design, opinion.influence(weight), p, opinion.shares, opinion.shares_at_once)
     V, df = found.covariance, found.df
     V[n == 0] = np.nan
     squared = np.maximum(np.einsum("gkk->gk", V), 0.0)
@@ -290,6 +291,16 @@ class _Opinion:
         S = sum_by(self.group, weight[self.row][:, None] * self.y, self.groups)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(S / S.sum(axis=1, keepdims=True))
+
+    def shares_at_once(self, weights: Floats) -> Floats:
+        """(R, G, K) shares under each column of weights (n, R)."""
+        K = self.y.shape[1]
+        member, option = np.nonzero(self.y)
+        cells = (self.y[member, option], (self.group[member] * K + option, self.row[member]))
+        sums = sparse.csr_array(cells, shape=(self.groups * K, weights.shape[0])) @ weights
+        S = np.moveaxis(sums.reshape(self.groups, K, -1), 2, 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(S / S.sum(axis=2, keepdims=True))
 
     def influence(self, weight: Floats) -> Linearised:
         w, s = weight[self.row], self.y.sum(axis=1)

@@ -28,16 +28,21 @@ class Variance:
     note: str = ""
 
 
-def variance(design: Design, influence: Linearised, theta: Floats, statistic: Statistic) -> Variance:
+def variance(
+    design: Design, influence: Linearised, theta: Floats, statistic: Statistic, at_once: Statistic | None = None
+) -> Variance:
     """Return the covariance of estimates theta (G, K) within each group.
 
     influence: of each member on its group's estimates, for Taylor's way. statistic: the estimates (G, K) under any
-    weights (n,), for replicate weights.
+    weights (n,), for replicate weights. at_once: the same (R, G, K) of weights (n, R), where that is quicker.
     """
     groups = theta.shape[0]
     df, note = _degrees_of_freedom(design, influence, groups)
     if design.replicates is not None:
-        thetas = replicate_estimates(design, statistic)
+        if at_once is not None and design.replicates.unit is None and design.calibration is None:
+            thetas = at_once(design.replicates.weights)
+        else:
+            thetas = replicate_estimates(design, statistic)
         lost = unusable(thetas)
         if 0 < int(lost.max()) < design.replicates.size:
             notes = [note] if note else []
