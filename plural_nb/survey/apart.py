@@ -48,10 +48,12 @@ def columns_of(path: Path, encoding: str | None, columns: Sequence[str] | None) 
 
 def _run(path: Path, task: dict[str, object]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _COMMAND],
+        # -P: a polars.py in the user's folder is not ours.
+        [sys.executable, "-P", "-c", _COMMAND],
         input=json.dumps(task).encode(),
         capture_output=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         check=False,
     )
     if done.returncode == 0:

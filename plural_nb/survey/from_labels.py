@@ -30,8 +30,8 @@ _NAMED = {
     "weight": re.compile(
         r"^(w|wt|wgt|pw|wht|pond\w*|peso|gew\w*|ghv\w*)\d*$|weight|wtss|wgt|_wt\b|^wt_|pspw|dweight|wt$|llcpwt|perwt|pwgtp$"
     ),
-    "stratum": re.compile(r"strat(a|um|e)?|^ststr$|^_ststr$"),
-    "psu": re.compile(r"psu|cluster|^secu$|sampling_?point"),
+    "stratum": re.compile(r"(^|_)v?strat(um|a|e|id)?(\d*|_\w+)$|^_?ststr$|^raestrat$"),
+    "psu": re.compile(r"(^|_)v?psu(\d*|_\w+)$|^cluster(_?id|\d*)$|^secu$|sampling_?point|^raehsamp$"),
 }
 _SAID = {
     "weight": re.compile(r"\b(weight(s|ing)?|weighting factor)\b(?!.*\b(kg|kilo|pounds|lbs|height|lose|gain|body)\b)"),
@@ -83,7 +83,7 @@ def survey_of(
     batteries = batteries_of(list(variables.values()), sets=sets)
     if design.n == 0:
         raise SurveyError(f"{source} has no rows.")
-    taken = {*roles.values(), *_of_the_design(variables), *(match.replicates if match else ())}
+    taken = {*roles.values(), *_of_the_design(columns, variables), *(match.replicates if match else ())}
     taken |= {u.column for u in match.others} if match else set()
     ticked = _ticked(batteries, variables, absent)
     keys = list(_keys(columns, variables, taken, absent, ticked))
@@ -356,10 +356,20 @@ def _candidates(variables: Mapping[str, Variable]) -> dict[str, tuple[str, ...]]
     return {role: tuple(names) for role, names in found.items()}
 
 
-def _of_the_design(variables: Mapping[str, Variable]) -> set[str]:
-    """Columns that speak of the sample rather than of people, whether used or not; they are no questions."""
-    found = {name for names in _candidates(variables).values() for name in names}
-    return {name for name in found if sum(carries_opinion(variables[name], c) for c in variables[name].labels) < 2}
+def _of_the_design(columns: Columns, variables: Mapping[str, Variable]) -> set[str]:
+    """Columns that speak of the sample rather than of people, whether used or not; they are no questions.
+
+    A column of whole numbers that is called a weight may be what people weigh, so it stays a question.
+    """
+    found = _candidates(variables)
+    said = {name for names in found.values() for name in names}
+    said -= {name for name in found.get("weight", ()) if columns.in_memory and _is_whole(columns[name])}
+    return {name for name in said if sum(carries_opinion(variables[name], c) for c in variables[name].labels) < 2}
+
+
+def _is_whole(column: pl.Series) -> bool:
+    filled = column.drop_nulls()
+    return filled.dtype.is_integer() or (filled.dtype.is_float() and bool((filled == filled.round()).all()))
 
 
 def _advice(roles: Mapping[str, str], candidates: Mapping[str, tuple[str, ...]], source: str) -> str:

@@ -15,6 +15,7 @@ from plural_nb.survey import apart, labelled, reading
 from plural_nb.survey.guessing import bins_of
 from plural_nb.survey.labelled import LabelledFile
 from plural_nb.survey.reading import read_survey
+from plural_nb.survey.survey import Survey
 
 N = 400
 AGREE = {1.0: "Strongly agree", 2.0: "Agree", 3.0: "Neither", 4.0: "Disagree", 5.0: "Strongly disagree",
@@ -129,6 +130,30 @@ def test_no_weight_is_taken_in_silence_and_candidates_are_named(sav, frame):
     assert len(np.unique(asked.design.stratum)) == 4
     assert len(np.unique(asked.design.psu)) == 16  # numbered 1 to 4 within each stratum
     assert asked.candidates == {}
+
+
+def test_what_people_weigh_and_how_they_strategise_are_questions(tmp_path):
+    rng = np.random.default_rng(3)
+    frame = pl.DataFrame(
+        {"WEIGHT2": rng.integers(40, 120, 90) * 1.0, "strategy": rng.choice([1.0, 2.0, 3.0], 90),
+         "administration": rng.choice([1.0, 2.0, 3.0], 90), "pspwght": rng.uniform(0.2, 2, 90)}
+    )  # fmt: skip
+    pyreadstat.write_sav(frame, tmp_path / "body.sav", column_labels={"WEIGHT2": "How much do you weigh?"})
+    survey = read_survey(tmp_path / "body.sav")
+    assert list(survey.questions) == ["WEIGHT2", "strategy", "administration"]
+    assert survey.candidates == {"weight": ("pspwght",)}
+
+
+def test_the_kind_of_a_codebooks_question_can_be_corrected_too():
+    options = [{"code": i, "label": str(i)} for i in range(5)] + [{"code": 9, "label": "?", "substantive": False}]
+    book = {"survey": {"missing": [-1]}, "questions": {"q": {"text": "How many?", "options": options}}}
+    survey = Survey.from_frame(pl.DataFrame({"q": [0, 4, 9, -1, 2, 3]}), book)
+    assert survey.with_kind("q", "ordinal").questions["q"].values == (1, 2, 3, 4, 5)
+    numeric = survey.with_kind("q", "numeric")
+    np.testing.assert_array_equal(numeric.values("q"), [0, 4, np.nan, np.nan, 2, 3])
+    assert numeric.answer_codes["q"][3] == -1
+    with pytest.raises(SurveyError, match="is nominal: its options have no values"):
+        survey.values("q")
 
 
 def test_wrong_weight_columns_are_clear_errors(sav):
