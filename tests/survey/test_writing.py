@@ -11,12 +11,13 @@ import pytest
 
 from plural_nb.answers import Answers, Source
 from plural_nb.errors import SurveyError
+from plural_nb.survey.declaring import r_lines, stata_lines
 from plural_nb.survey.design import Design
 from plural_nb.survey.library import load_survey
 from plural_nb.survey.reading import read_survey
 from plural_nb.survey.replicates import Replicates
 from plural_nb.survey.survey import Survey
-from plural_nb.survey.writing import WRITTEN, r_lines, stata_lines
+from plural_nb.survey.writing import WRITTEN
 
 
 @pytest.mark.parametrize("suffix", WRITTEN)
