@@ -77,19 +77,23 @@ def main() -> None:
 
     _limit_memory()
     task = json.loads(sys.stdin.read())
+    held: list[object] = []
     path, result = Path(task["path"]), Path(task["result"])
     try:
         if task.get("read"):
-            frame_of(path, task["encoding"], task["columns"]).write_ipc(result, compression="uncompressed")
+            frame_of(path, task["encoding"], task["columns"], held).write_ipc(result, compression="uncompressed")
         else:
             said = LabelledFile.here(path, task["encoding"])
             result.write_bytes(pickle.dumps(said))
             if said.rows is not None and said.cells <= _SMALL:
-                frame_of(path, said.told, None).write_ipc(result.with_suffix(".columns"), compression="uncompressed")
+                frame_of(path, said.told, None, held).write_ipc(
+                    result.with_suffix(".columns"), compression="uncompressed"
+                )
     except SurveyError as problem:
         sys.stderr.write(str(problem))
         sys.stderr.flush()
         os._exit(_REFUSED)
+    os._exit(0)
 
 
 def _limit_memory() -> None:

@@ -153,9 +153,17 @@ class LabelledFile:
         return apart.columns_of(self.path, self.told, None if every else columns).select(columns)
 
 
-def frame_of(path: Path, encoding: str | None, columns: list[str] | None) -> pl.DataFrame:
-    """Return columns of a file (all when None), read in this process."""
+def frame_of(
+    path: Path, encoding: str | None, columns: list[str] | None, held: list[object] | None = None
+) -> pl.DataFrame:
+    """Return columns of a file (all when None), read in this process.
+
+    held: where the reader's objects are kept, so that a process that is about to end need not free them one by one
+        (a sixth of its time on 25 million cells).
+    """
     found = _call(path, encoding, **({} if columns is None else {"usecols": columns}))[0]
+    if held is not None:
+        held.append(found)
     return pl.DataFrame([_series(name, found[name]) for name in (found if columns is None else columns)])
 
 
