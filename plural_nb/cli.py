@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from plural_nb.errors import PluralError
 
-COMMANDS = ("lab", "doctor", "models", "surveys", "ask", "shares")
+COMMANDS = ("lab", "doctor", "models", "surveys", "ask", "shares", "bench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +75,10 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--seed", type=int, default=0, help="draws the answers of --method sampled (default: 0)")
     shares = commands.add_parser("shares", help="estimate the shares of a column's values in a data file, as CSV")
     _shares_options(shares)
-    for sub in (doctor, models, surveys, ask, shares):
+    bench = commands.add_parser("bench", help="say how quick a model is on this machine, and what it needs")
+    bench.add_argument("model", help="a .gguf file, or a name from `plural-nb models`")
+    bench.add_argument("--seconds", type=float, default=10.0, help="how long to measure (default: 10)")
+    for sub in (doctor, models, surveys, ask, shares, bench):
         sub.add_argument("--json", action="store_true", help="print JSON")
     return top
 
@@ -85,7 +88,7 @@ def _run(argv: list[str]) -> int:
         argv = ["lab", *argv]
     args = parser().parse_args(argv)
     run = {"lab": _lab, "doctor": _doctor, "models": _models, "surveys": _surveys, "ask": _ask,
-           "shares": _shares}[args.command]  # fmt: skip
+           "shares": _shares, "bench": _bench}[args.command]  # fmt: skip
     return run(args)
 
 
@@ -253,6 +256,26 @@ def _shares(args: argparse.Namespace) -> int:
         _print_json(found.table().to_dicts())
     else:
         print(found.table().write_csv(), end="")
+    return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from plural_nb.silicon.model import open_model
+    from plural_nb.silicon.pace import pace
+
+    with open_model(args.model) as model:
+        found = pace(model, seconds=args.seconds)
+    if args.json:
+        _print_json({"model": model.name, **asdict(found)})
+        return 0
+    print(f"{model.name}: {found.answers_per_second:.1f} answers per second ({found.prompts} asked)")
+    print(f"1,000 personas × 20 questions: {found.study_seconds / 60:.0f} minutes")
+    memory = f"{found.worker_mb:.0f} MB of memory, " if found.worker_mb else ""
+    print(f"{memory}{found.threads} threads, context of {found.context:,} tokens")
+    if found.suggestion:
+        print(found.suggestion)
     return 0
 
 

@@ -93,6 +93,8 @@ class LlamaModel:
         self.can_fork = not any(ask(self._model) for ask in asks if ask)
         self._ends: npt.NDArray[np.intp] | None = None
         self._outputs = max(16, min(_OUTPUTS, _OUTPUT_FLOATS // self.vocabulary_size))
+        # llama.cpp aborts where it may have more sequences than rows of logits.
+        self._branches = min(_BRANCHES, self._outputs)
         self._bos = int(llama.llama_vocab_bos(self._vocab))
         self._eos = int(llama.llama_vocab_eos(self._vocab))
         self.bos_text = self.piece(self._bos) if self._bos >= 0 else ""
@@ -175,7 +177,7 @@ class LlamaModel:
         params = llama.llama_context_default_params()
         params.n_ctx = cells
         params.n_batch = params.n_ubatch = min(BATCH, cells)
-        params.n_seq_max = _BRANCHES if self.can_fork else 1
+        params.n_seq_max = self._branches if self.can_fork else 1
         params.kv_unified = True  # branches share the cells of their common beginning
         params.n_threads = params.n_threads_batch = self._threads
         params.abort_callback = self._abort
@@ -210,7 +212,7 @@ class LlamaModel:
             sequences,
             tuple(self._decoded),
             size=BATCH,
-            branches=_BRANCHES - 1,
+            branches=self._branches - 1,
             outputs=self._outputs,
             least=_TILE if self._small else 0,
         )

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from plural_nb.errors import ModelError
+from plural_nb import resources
+from plural_nb.errors import ModelError, nearest
 from plural_nb.silicon.cache import read_facts, write_facts
-from plural_nb.silicon.gguf import ModelFile, describe
+from plural_nb.silicon.gguf import ModelFile, describe, read_model_file
 from plural_nb.silicon.header import read_header
 from plural_nb.silicon.places import Found, found_files
 
@@ -150,6 +151,25 @@ class _Entry:
                 return ""
             self.facts = {**self.facts, "fingerprint": digest.hexdigest()}
         return str(self.facts["fingerprint"])
+
+
+def find_model(model: str | os.PathLike[str]) -> ModelFile:
+    """Return the file that a path or a name means; names are those that `find_models` shows.
+
+    Raises ModelError, naming the nearest right name, where there is none.
+    """
+    text = os.fspath(model)
+    path = Path(text).expanduser()
+    if path.exists() or isinstance(model, os.PathLike) or text.lower().endswith(".gguf") or os.sep in text:
+        return read_model_file(path)
+    shipped = resources.data("models", f"{text}.gguf")
+    if shipped.is_file():  # known without looking through the machine
+        return read_model_file(shipped)
+    found = find_models()
+    for file in found:
+        if text in (file.name, file.title, file.label, file.path.name):
+            return file
+    raise ModelError(f"There is no model {text!r} on this machine. {nearest(text, [f.name for f in found])}")
 
 
 def _without_copies(entries: list[_Entry]) -> list[_Entry]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from plural_nb import resources
 from plural_nb.answers import Answers, Source
-from plural_nb.errors import ModelCrashed, ModelError, nearest
+from plural_nb.errors import ModelCrashed, ModelError
 from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
 from plural_nb.silicon.manner import Manner, Method
 from plural_nb.silicon.methods import content_free, prompts_for, read_reply
@@ -29,6 +29,7 @@ from plural_nb.silicon.settings import (
     remember_that_repacking_crashes,
     repacking_crashes,
 )
+from plural_nb.silicon.store import Store
 from plural_nb.survey.design import Design
 from plural_nb.survey.question import Question
 
@@ -52,7 +53,7 @@ def open_model(
     >>> with open_model("plural-demo-base") as model:  # doctest: +SKIP
     ...     model.ask(ask_for("Tea or coffee?", ["Tea", "Coffee"])).rows
     """
-    file = require_usable(model if isinstance(model, ModelFile) else _find(model))
+    file = require_usable(model if isinstance(model, ModelFile) else _named(model))
     for name, value in (("n_ctx", n_ctx), ("threads", threads)):
         if value is not None and value < 1:
             raise ModelError(f"{name} must be at least 1, not {value}.")
@@ -228,6 +229,22 @@ class Model:
             raise ModelError(f"{self.file.path} was replaced while it was asked. Ask again.")
         return found
 
+    @contextlib.contextmanager
+    def remembering_in(self, path: Path) -> Iterator[None]:
+        """Within a `with` block, know and keep replies in the store at `path` only."""
+        usual = self._memory
+        self._memory = Memory(self.file, str(self._facts.get("llama_cpp", "")), Store(path))
+        try:
+            yield
+        finally:
+            self._memory.store.close()
+            self._memory = usual
+
+    @property
+    def worker_mb(self) -> float | None:
+        """Resident memory of the process that holds the model, in MB; None where this system does not tell."""
+        return self._process.resident_mb if self._process else None
+
     def cancel(self) -> None:
         """End the request that another thread is waiting for; it raises Cancelled there. Does nothing otherwise."""
         stop, process = self._stop, self._process
@@ -384,18 +401,7 @@ def _facts(frame: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in frame.items() if key not in ("event", "id")}
 
 
-def _find(model: str | os.PathLike[str]) -> ModelFile:
-    text = os.fspath(model)
-    path = Path(text).expanduser()
-    if path.exists() or isinstance(model, os.PathLike) or text.lower().endswith(".gguf") or os.sep in text:
-        return read_model_file(path)
-    shipped = resources.data("models", f"{text}.gguf")
-    if shipped.is_file():  # known without looking through the machine
-        return read_model_file(shipped)
-    from plural_nb.silicon.finding import find_models
+def _named(model: str | os.PathLike[str]) -> ModelFile:
+    from plural_nb.silicon.finding import find_model
 
-    found = find_models()
-    for file in found:
-        if text in (file.name, file.title, file.label, file.path.name):
-            return file
-    raise ModelError(f"There is no model {text!r} on this machine. {nearest(text, [f.name for f in found])}")
+    return find_model(model)

@@ -84,6 +84,14 @@ class WorkerProcess:
         return self._process.pid
 
     @property
+    def resident_mb(self) -> float | None:
+        """Resident memory of the child in MB; None where this system does not tell."""
+        with contextlib.suppress(OSError, StopIteration, ValueError):
+            lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines()
+            return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+        return None
+
+    @property
     def crashed_in_native_code(self) -> bool:
         """Whether it died of an illegal access or instruction, rather than of being killed or giving up."""
         return self._process.poll() in (*(-number for number in _NATIVE_CRASHES), 0xC0000005, 0xC000001D)

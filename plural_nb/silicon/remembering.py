@@ -34,7 +34,7 @@ class Memory:
     """
 
     def __init__(self, file: ModelFile, version: str, store: Store | None = None) -> None:
-        self.store = store or Store()
+        self.store = Store() if store is None else store
         self.model = content_hash(file.path)
         template = file.chat_template or ""
         self._dated = "strftime_now" in template

@@ -28,3 +28,14 @@ def test_ask_takes_method_order_and_seed_and_equals_the_library(
 def test_ask_names_the_nearest_method_in_one_line(tiny_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ask", str(tiny_path), *ASK, "--method", "leter"]) == 2
     assert "Did you mean 'letter'" in capsys.readouterr().err
+
+
+def test_bench_asks_for_a_while_and_leaves_nothing_in_the_store(
+    tiny_path: Path, own_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["bench", str(tiny_path), "--seconds", "0.2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["prompts"] >= 16
+    assert said["study_seconds"] == pytest.approx(20_000 / said["answers_per_second"])
+    assert said["threads"] == 1
+    assert not (own_cache / "answers.sqlite").exists()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plural_nb import resources
 from plural_nb.errors import ModelError
 from plural_nb.silicon.manner import Manner
 from plural_nb.silicon.methods import numbers, prompts_for, read_answer
@@ -76,6 +77,21 @@ def plainly(run_python: Callable[..., Any], folder: Path, path: Path, question: 
     ]
     (folder / "asked.json").write_text(json.dumps(asked))
     return np.array(run_python(PLAIN, path, folder / "asked.json"))
+
+
+@pytest.mark.parametrize("name", ["plural-demo-base", "plural-demo-tuned"])
+@pytest.mark.parametrize("method", ["letter", "text"])
+def test_the_demo_models_equal_a_plain_evaluation_in_every_order(
+    tmp_path: Path, run_python: Callable[..., Any], name: str, method: str
+) -> None:
+    path = resources.data("models", f"{name}.gguf")
+    if not path.is_file():
+        pytest.skip("the demo models are not here")
+    truth = plainly(run_python, tmp_path, path, DRINK, method=method, order="cyclic")
+    with open_model(path) as model:
+        how: dict[str, Any] = {"method": method, "order": "cyclic", "mode": "completion", "examples": 0}
+        replies = model.ask(DRINK, persona="I am old.", **how).replies
+    assert np.array([r.probabilities for r in replies]) == pytest.approx(truth, abs=2e-4)
 
 
 @pytest.mark.parametrize(("file", "tolerance"), [("stories260K-f16.gguf", 2e-4), ("stories260K-q8_0.gguf", 2e-2)])

@@ -193,6 +193,26 @@ def test_a_forgotten_model_ends_its_worker(tiny_path: Path) -> None:
     assert gone(worker)
 
 
+LARGE_VOCABULARY = """
+import ctypes, json, sys
+import numpy as np
+from plural_nb.silicon import engine
+engine._OUTPUT_FLOATS = int(sys.argv[2])  # rows of logits are few where a vocabulary is large
+m = engine.LlamaModel(sys.argv[1], threads=1, extra_buffers=False, context=None,
+                      cancelled=ctypes.create_string_buffer(2))
+m.warm_up()
+prompts = sorted((*range(60), i, j) for i in range(20) for j in range(10))
+m.require_context(62)
+print(json.dumps([float(np.exp(z[7] - z.max()) / np.exp(z - z.max()).sum()) for b in m.evaluate(prompts) for _, z in b]))
+"""
+
+
+def test_few_rows_of_logits_give_the_same_answers(tiny_path: Path, run_python: Callable[..., Any]) -> None:
+    few, many = (run_python(LARGE_VOCABULARY, tiny_path, floats) for floats in (1, 10_000_000))
+    assert len(few) == 200
+    assert few == pytest.approx(many, abs=2e-3)
+
+
 SCRIPT = """
 import sys
 from plural_nb.silicon.model import open_model
