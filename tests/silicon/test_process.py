@@ -203,7 +203,8 @@ m = engine.LlamaModel(sys.argv[1], threads=1, extra_buffers=False, context=None,
 m.warm_up()
 prompts = sorted((*range(60), i, j) for i in range(20) for j in range(10))
 m.require_context(62)
-print(json.dumps([float(np.exp(z[7] - z.max()) / np.exp(z - z.max()).sum()) for b in m.evaluate(prompts) for _, z in b]))
+odds = [np.exp(z - z.max()) for batch in m.evaluate(prompts) for _, z in batch]
+print(json.dumps([float(row[7] / row.sum()) for row in odds]))
 """
 
 
