@@ -94,13 +94,16 @@ def model_expression(choice: str, found: Sequence[Entry]) -> str:
 
 
 def survey_expression(choice: str, given: Survey | None) -> str:
-    """Return the Python that gets a survey: from the library, from its file, or the notebook's own variable."""
-    if given is not None:
-        return _variable(given) or f"pnb.load_survey({given.name!r})"
+    """Return the Python that gets a survey: from the library, from its file, or the notebook's own variable.
+
+    Empty for a survey made in code that no variable of the notebook holds: only its maker knows how to get it.
+    """
     from plural_nb.survey.library import surveys as library
 
-    known = any(entry.name == choice for entry in library())
-    return f"pnb.load_survey({choice!r})" if known else f"pnb.read_survey({choice!r})"
+    known = {entry.name for entry in library()}
+    if given is not None:
+        return _variable(given) or (f"pnb.load_survey({given.name!r})" if given.name in known else "")
+    return f"pnb.load_survey({choice!r})" if choice in known else f"pnb.read_survey({choice!r})"
 
 
 def picks(population: Population | Mapping[str, Sequence[str] | str] | None) -> dict[str, list[str]]:

@@ -20,7 +20,8 @@ def recipe(
 ) -> str:
     """Return Python that runs as it is and ends with the chart.
 
-    survey, model: expressions; `pnb.load_survey("anes96")`, `"plural-demo-base"`. model is None where none was asked.
+    survey, model: expressions; `pnb.load_survey("anes96")`, `"plural-demo-base"`. model is None where none was asked;
+    survey is empty where only the reader knows how to get it, and the cell says so.
 
     >>> print(recipe(survey="pnb.load_survey('anes96')", question="vote", population={}, weighted=True, model=None))
     import plural_nb as pnb
@@ -31,7 +32,8 @@ def recipe(
     people = survey.answers(question)
     humans_and_model(people.shares())
     """
-    lines = [_IMPORTS, f"survey = {survey}", f"question = survey.questions[{question!r}]"]
+    source = f"survey = {survey}" if survey else "# survey: the Survey object that you gave the panel"
+    lines = [_IMPORTS, source, f"question = survey.questions[{question!r}]"]
     given = []
     if population:
         picks = ", ".join(f"{trait!r}: {list(levels)!r}" for trait, levels in population.items())

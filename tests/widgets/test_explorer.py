@@ -179,6 +179,16 @@ def test_a_survey_of_ones_own_is_read_by_its_path(panel: Panel, tmp_path: Path) 
     assert "pnb.read_survey(" in one.code()
 
 
+def test_the_code_of_a_survey_made_in_code_claims_no_file(panel: Panel) -> None:
+    one = panel(survey=pnb.Survey.from_frame(PEOPLE, WOMEN_AND_TEA, name="tea"), question="tea")
+    assert "load_survey" not in one.code()
+    assert "# survey: the Survey object that you gave the panel" in one.code()
+    given = pnb.Survey.from_frame(PEOPLE, WOMEN_AND_TEA, name="tea")
+    scope: dict[str, Any] = {"survey": given}
+    exec(one.code(), scope)
+    assert scope["people"].shares().share.tolist() == given.answers("tea").shares().share.tolist()
+
+
 def test_a_survey_that_cannot_be_read_leaves_the_old_one(panel: Panel, tmp_path: Path) -> None:
     one = panel(question="vote")
     assert one.wait(60)
