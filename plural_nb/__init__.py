@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from plural_nb.silicon.gguf import ModelFile
     from plural_nb.silicon.model import Model, open_model
     from plural_nb.survey.design import Design
-    from plural_nb.survey.library import load_survey, surveys
+    from plural_nb.survey.distributions import read_distributions
+    from plural_nb.survey.library import download_survey, load_survey, surveys
     from plural_nb.survey.question import Option, Question, ask_for
     from plural_nb.survey.reading import read_survey
     from plural_nb.survey.shares import Shares
     from plural_nb.survey.survey import Population, Survey
+    from plural_nb.survey.tabulation import tabulate
     from plural_nb.survey.trait import Trait
+    from plural_nb.survey.weighting import rake
     from plural_nb.widgets.explorer import Explorer
 
 __version__ = "0.1.0"
@@ -52,6 +55,8 @@ _HOME = {
     "Model": "silicon.model",
     "open_model": "silicon.model",
     "Design": "survey.design",
+    "read_distributions": "survey.distributions",
+    "download_survey": "survey.library",
     "load_survey": "survey.library",
     "surveys": "survey.library",
     "Option": "survey.question",
@@ -61,7 +66,9 @@ _HOME = {
     "Shares": "survey.shares",
     "Population": "survey.survey",
     "Survey": "survey.survey",
+    "tabulate": "survey.tabulation",
     "Trait": "survey.trait",
+    "rake": "survey.weighting",
     "Explorer": "widgets.explorer",
 }
 
@@ -86,11 +93,15 @@ __all__ = [
     "Trait",
     "ask_for",
     "compare",
+    "download_survey",
     "find_models",
     "load_survey",
     "open_model",
+    "rake",
+    "read_distributions",
     "read_survey",
     "surveys",
+    "tabulate",
 ]
 
 
