@@ -19,7 +19,7 @@ DESCRIPTION = {
 # Held-out people scored on each question, so that scoring takes a few minutes.
 SCORED = 300
 _FAIR = {
-    "base": "It learned to answer as single respondents do, drawn with their survey weights.",
+    "base": "It learned to answer as the respondents do who fit what a backstory tells, by their survey weights.",
     "tuned": "Starting from the base model, it learned to answer what the majority answers (of everyone, or of those "
     "who share one trait told), half of the time through its chat template. This is a caricature of what alignment is "
     "feared to do to opinions, made on purpose.",
@@ -73,8 +73,9 @@ def card(name: str, lines: list[Line], respondents: list[Respondents], *, parame
         "Data: `anes96` (American National Election Study 1996 as carried by statsmodels, questions paraphrased) and "
         "`teaching` (a made-up country). Each document is a backstory of a random subset of one respondent's traits, "
         "a question in one of at least five wordings, its options as asked, reversed or (nominal ones) shuffled, and "
-        "that respondent's answer; some are whole interviews of up to 1,024 tokens. One document per row, no packing, "
-        "no dropout, loss on the answers' letters. A trait that is the question asked is never told.\n\n"
+        "as answer the weighted shares of all people trained on of whom exactly these traits can be told; some are "
+        "whole interviews of one respondent, of up to 1,024 tokens. One document per row, no packing, no dropout, loss "
+        "on the answers' letters. A trait that is the question asked is never told.\n\n"
         f'Split: a person is held out when the SHA-256 of "survey:unit" is divisible by 4, the unit being the PSU '
         f"(teaching) or the row (anes96). {split}. Training took {minutes:.0f} minutes."
         "\n\nThe held-out people gave no document, but the recipe was settled while looking at their scores on a few "

@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
 
+from plural_nb.demo.corpus import Document
 from plural_nb.demo.network import Network
 from plural_nb.demo.tokenizer import ASSISTANT
 from plural_nb.silicon.prompt import LETTERS
@@ -22,12 +23,13 @@ _PASS = 1536
 class Reader:
     """Turns documents into tokens and finds the letters that answer.
 
-    tokenizer: of the model. context: longer documents are refused by `fits`.
+    tokenizer: of the model. context: longer documents are refused by `fits`. letters: ids of the tokens " A", " B", …
     """
 
     def __init__(self, tokenizer: Tokenizer, context: int) -> None:
         self.tokenizer, self.context = tokenizer, context
-        self._letters = {tokenizer.token_to_id(f"Ġ{letter}") for letter in LETTERS} - {None}
+        self.letters = [tokenizer.token_to_id(f"Ġ{letter}") for letter in LETTERS]
+        self._letters = set(self.letters) - {None}
         self._bare = {tokenizer.token_to_id(letter) for letter in LETTERS} - {None}
         self._answer, self._colon = tokenizer.token_to_id("Answer"), tokenizer.token_to_id(":")
         self._assistant = tokenizer.token_to_id(ASSISTANT)
@@ -53,7 +55,7 @@ class Reader:
 def learn(
     network: Network,
     reader: Reader,
-    batch: Callable[[], Sequence[str]],
+    batch: Callable[[], Sequence[Document]],
     *,
     steps: int,
     rate: float,
@@ -90,23 +92,29 @@ def learn(
     network.eval()
 
 
-def _gradient(network: Network, reader: Reader, documents: Sequence[str]) -> tuple[float, int]:
+def _gradient(network: Network, reader: Reader, documents: Sequence[Document]) -> tuple[float, int]:
     """Add the gradient of the mean loss over all answers of these documents; return its sum and their number."""
-    read = sorted((t for t in map(reader.tokens, documents) if reader.fits(t)), key=len)
-    answers = [reader.answers(tokens) for tokens in read]
+    read = [(tokens, d.shares) for d in documents if reader.fits(tokens := reader.tokens(d.text))]
+    read.sort(key=lambda pair: len(pair[0]))
+    answers = [reader.answers(tokens) for tokens, _ in read]
     total, loss, first = sum(map(len, answers)), 0.0, 0
     while first < len(read):
         last = first + 1
-        while last < len(read) and len(read[last]) * (last + 1 - first) <= _PASS:
+        while last < len(read) and len(read[last][0]) * (last + 1 - first) <= _PASS:
             last += 1
-        rows = torch.zeros((last - first, len(read[last - 1])), dtype=torch.long)
-        for i, tokens in enumerate(read[first:last]):
+        rows = torch.zeros((last - first, len(read[last - 1][0])), dtype=torch.long)
+        for i, (tokens, _) in enumerate(read[first:last]):
             rows[i, : len(tokens)] = torch.tensor(tokens)
         at = [(i, place) for i, places in enumerate(answers[first:last]) for place in places]
         row, place = torch.tensor([i for i, _ in at]), torch.tensor([p for _, p in at])
+        wanted = functional.one_hot(rows[row, place], network.shape.vocabulary).float()
+        for i, (document, _) in enumerate(at):
+            if shares := read[first + document][1]:
+                wanted[i] = 0
+                wanted[i, reader.letters[: len(shares)]] = torch.tensor(shares, dtype=torch.float32)
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(rows[:, :-1], (row, place - 1))
-        cost = functional.cross_entropy(logits.float(), rows[row, place], reduction="sum")
+        cost = functional.cross_entropy(logits.float(), wanted, reduction="sum")
         (cost / total).backward()  # type: ignore[no-untyped-call]
         loss, first = loss + float(cost.detach()), last
     return loss, total

@@ -19,7 +19,7 @@ import torch
 from tokenizers import Tokenizer
 
 from plural_nb.demo.card import DESCRIPTION, card, score
-from plural_nb.demo.corpus import Corpus, Respondents
+from plural_nb.demo.corpus import Corpus, Document, Respondents
 from plural_nb.demo.export import write_gguf
 from plural_nb.demo.learning import Reader, learn
 from plural_nb.demo.network import Network, Shape
@@ -29,11 +29,9 @@ from plural_nb.resources import data
 from plural_nb.silicon.prompt import LETTERS
 
 SEED = 1996
-# First documents and interviews, then documents only, half of them with every trait told: the first stage alone had
-# not left the marginal after 600 steps, and the second reached it within 100.
-STEPS = 600, 900
+STEPS = 1_500
 TUNING_STEPS = 300
-DOCUMENTS, INTERVIEWS = 48, 2
+DOCUMENTS, INTERVIEWS = 64, 1
 # Share of the tuning documents that are still a respondent's own answer, so that the model keeps what it knew.
 OWN_ANSWERS = 0.25
 
@@ -41,7 +39,7 @@ OWN_ANSWERS = 0.25
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, score and write; see `--help`."""
     parser = argparse.ArgumentParser(prog="python -m plural_nb.demo.train", description=__doc__)
-    parser.add_argument("--steps", type=int, nargs=2, default=STEPS, help="updates of the base model in its two stages")
+    parser.add_argument("--steps", type=int, default=STEPS, help="updates of the base model")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch; 1 is faster where cores are shared")
     parser.add_argument("--folder", type=Path, default=None, help="where the files go")
     chosen = parser.parse_args(arguments)
@@ -81,22 +79,19 @@ def write(
 
 
 def train_base(
-    respondents: Sequence[Respondents], *, steps: Sequence[int] = STEPS, say: Callable[[str], None] = lambda line: None
+    respondents: Sequence[Respondents], *, steps: int = STEPS, say: Callable[[str], None] = lambda line: None
 ) -> tuple[Network, Tokenizer]:
     """Return the base model and its tokenizer, trained on single respondents' answers."""
-    corpus = Corpus(respondents, SEED)
-    tokenizer = train_tokenizer(
-        [*(corpus.document() for _ in range(6000)), *(corpus.interview(19) for _ in range(600)), _every_character()]
-    )
+    corpus = Corpus(respondents, SEED, as_asked=0.9, all_told=0.3)
+    documents = [*(corpus.document() for _ in range(6000)), *(corpus.interview(19) for _ in range(600))]
+    tokenizer = train_tokenizer([*(document.text for document in documents), _every_character()])
     network = Network(Shape(tokenizer.get_vocab_size()))
     reader = Reader(tokenizer, network.shape.context)
 
-    def batch() -> list[str]:
+    def batch() -> list[Document]:
         return [corpus.document() for _ in range(DOCUMENTS)] + [corpus.interview(19) for _ in range(INTERVIEWS)]
 
-    learn(network, reader, batch, steps=steps[0], rate=1e-3, ends_at=0.6, say=say)
-    later = Corpus(respondents, SEED + 2, as_asked=0.9, all_told=0.5)
-    learn(network, reader, lambda: [later.document() for _ in range(64)], steps=steps[1], rate=1.2e-3, say=say)
+    learn(network, reader, batch, steps=steps, rate=2e-3, say=say)
     return network, tokenizer
 
 
@@ -112,11 +107,11 @@ def tune(
     corpus = Corpus(respondents, SEED + 1)
     network = copy.deepcopy(base)
 
-    def document() -> str:
+    def document() -> Document:
         if corpus.chance.random() < OWN_ANSWERS:
             return corpus.document()
         asked, letter = corpus.conforming()
-        return (asked if isinstance(asked, str) else in_chat((m.role, m.content) for m in asked)) + letter
+        return Document((asked if isinstance(asked, str) else in_chat((m.role, m.content) for m in asked)) + letter)
 
     reader = Reader(tokenizer, network.shape.context)
     learn(network, reader, lambda: [document() for _ in range(64)], steps=steps, rate=6e-4, warmup=20, say=say)

@@ -163,7 +163,7 @@ def golden_prompts() -> dict[str, list[tuple[str, int]]]:
     tests = HeldOut.of(anes96, "vote", most=2), HeldOut.of(teaching, "vote", most=2), HeldOut.of(teaching, "premier")
     plain = [(text, test.options) for test in tests for text in (*test.prompts()[:2], test.own_prompt(unseen=True))]
     corpus = Corpus([anes96, teaching], 3)
-    long = max((corpus.interview(18) for _ in range(30)), key=len)
+    long = max((corpus.interview(18).text for _ in range(30)), key=len)
     plain.append((long[: long.rindex("Answer:") + len("Answer:")], 4))
     plain.append(("Ünïcödé — “quotes”, 12,345 l’été 日本 🦊\n\n  Question: What's it?\nA. x\nB. y\nAnswer:", 2))
     chat = [(f"<|user|>I am a woman.\n\nQuestion: {t}<|end|><|assistant|>", 3) for t in ("Tea?", "Who?\nA. I\nB. You")]
