@@ -52,7 +52,8 @@ class Answers:
         one was asked.
     captured_mass_min: (n,) the least captured mass over a row's prompts; None for people.
     replies: what the model was sent and said, one per prompt; empty for people.
-    about: the population spoken about, in words ("Age: 18 to 29"); empty for a model that speaks for itself.
+    about: the population spoken about, in words ("Age: 18 to 29"); "speaking as: I am a woman." for a
+        model with a backstory; empty for a model that speaks for itself.
 
     Raises PluralError for shapes that do not fit, negative or NaN entries, or rows that sum to neither 0 nor 1.
 

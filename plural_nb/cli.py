@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     _shares_options(shares)
     bench = commands.add_parser("bench", help="say how quick a model is on this machine, and what it needs")
     bench.add_argument("model", help="a .gguf file, or a name from `plural-nb models`")
-    bench.add_argument("--seconds", type=float, default=10.0, help="how long to measure (default: 10)")
+    bench.add_argument("--seconds", type=_seconds, default=10.0, help="how long to measure (default: 10)")
     for sub in (doctor, models, surveys, ask, shares, bench):
         sub.add_argument("--json", action="store_true", help="print JSON")
     return top
@@ -152,7 +152,7 @@ def _models(args: argparse.Namespace) -> int:
                 f"{m.name}\n    {_size(m.size_bytes)}, {m.architecture}, {_count(m.parameters)} parameters, "
                 f"{m.quantisation}, context {m.context_length}, {kind}"
             )
-        print(f"    {m.path}  ({', '.join(m.found_in)})")
+        print("\n".join(f"    {place}" for place in m.found_in))
     return 0
 
 
@@ -218,7 +218,7 @@ def _ask(args: argparse.Namespace) -> int:
     for o in result["options"]:
         spread = "  ({:.1%} to {:.1%} over orders)".format(*o["spread"]) if "spread" in o else ""
         print(f"{o['option']:<{width}}  {o['probability']:6.1%}{spread}")
-    print(f"\n{1 - mass:.1%} of the probability fell outside the options ({model.name}).")
+    print(f"\nShares of what fell on the options; {1 - mass:.1%} of {model.name}'s probability fell on none of them.")
     return 0
 
 
@@ -271,7 +271,7 @@ def _bench(args: argparse.Namespace) -> int:
         _print_json({"model": model.name, **asdict(found)})
         return 0
     print(f"{model.name}: {found.answers_per_second:.1f} answers per second ({found.prompts} asked)")
-    print(f"1,000 personas × 20 questions: {found.study_seconds / 60:.0f} minutes")
+    print(f"1,000 personas × 20 questions: about {max(1, round(found.study_seconds / 60))} min")
     memory = f"{found.worker_mb:.0f} MB of memory, " if found.worker_mb else ""
     print(f"{memory}{found.threads} threads, context of {found.context:,} tokens")
     if found.suggestion:
@@ -292,11 +292,20 @@ def _size(size: int) -> str:
 def _count(number: int | None) -> str:
     if number is None:
         return "unknown"
-    return next(
-        f"{number / scale:.1f} {word}"
-        for scale, word in ((1e9, "B"), (1e6, "M"), (1, ""))
-        if number >= scale or scale == 1
-    )
+    for scale, word in ((1e9, "B"), (1e6, "M")):
+        if number >= scale:
+            return f"{number / scale:.1f} {word}"
+    return f"{number / 1e6:.2f} M"
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0, at most 3600, not {text!r}")
+    return seconds
 
 
 def _print_json(value: object) -> None:

@@ -113,7 +113,10 @@ def _probe() -> Finding:
         answers = model.ask(ask_for("Do you like tea?", ["Yes", "No"]), examples=0)
         settings = model.settings
     mass = float(answers.replies[0].captured_mass)
-    found = f"a demo model answered one question (captured mass {mass:.2f}; {settings})"
+    repacked = (
+        "weights repacked for this processor" if settings.extra_buffers else "safe settings: weights as in the file"
+    )
+    found = f"a demo model answered one question (captured mass {mass:.2f}; {settings.threads} thread(s), {repacked})"
     return Finding("One-token probe", "ok", found)
 
 

@@ -65,7 +65,7 @@ class Chart:
         spec["description"] = self.summary
         spec["config"]["font"] = FILE_FONT
         label = (
-            json.dumps({k.mark: f"{k.name}, framed" if k.mark == "model" else k.name for k in self.keys})
+            json.dumps({k.mark: f"{k.name}, outlined" if k.mark == "model" else k.name for k in self.keys})
             + "[datum.value]"
         )
         shown = [key.mark for key in self.keys]

@@ -32,7 +32,7 @@ def humans_and_model(
     waiting: name of a model whose answer is still to come; its bars are left open.
     title: the question's text where empty.
 
-    Humans have solid bars and the interval of their sample as a whisker with caps. A model has framed bars; a single
+    Humans have solid bars and the interval of their sample as a whisker with caps. A model has outlined bars; a single
     answer of it is exact for its prompt, and the dotted whisker is its range over orders and wordings. Where less
     than half of its probability fell on the options, its bars are grey and a note says so.
 
@@ -61,6 +61,9 @@ def humans_and_model(
     if waiting and len(sides) < 2:
         keys.append(Key("model", f"{waiting} (asking…)"))
         rows += _open_rows(humans, waiting, labels)
+    for side in sides:
+        if side.source.kind == "model" and side.groups[0] != side.source.name:
+            notes.append(f"{side.source.name} is {side.groups[0]}")
     if humans.note and humans.source.kind != "model":
         assumed = humans.note if "error" in humans.note.lower() else f"standard errors assume {humans.note}"
         notes.append(_sentence(assumed))

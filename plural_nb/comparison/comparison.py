@@ -90,10 +90,10 @@ class Comparison:
         parts.append(f"The Jensen–Shannon distance (base 2) is {self.distances['js_distance']:.2f}{self._noise()}.")
         for shares in (self.a, self.b):
             if float(shares.nonsubstantive[0]) >= 0.005:
-                parts.append(f"{_percent(shares.nonsubstantive[0])} of {_whose(shares)} gave no opinion.")
+                parts.append(_capital(f"{_percent(shares.nonsubstantive[0])} of {_whose(shares)} gave no opinion."))
             mass = shares.captured_mass
             if mass is not None and mass >= CAPTURED_THRESHOLD and 1 - mass >= 0.005:
-                parts.append(f"{_percent(1 - mass)} of {_whose(shares)} fell outside the options.")
+                parts.append(_capital(f"{_percent(1 - mass)} of {_whose(shares)} fell outside the options."))
         return " ".join([*parts, self.captured_warning]).strip()
 
     def _noise(self) -> str:
@@ -179,7 +179,8 @@ def _effective_size(shares: Shares, covariance: Floats | None, together: float) 
 def _said(shares: Shares, k: int, option: str = "") -> str:
     share = _percent(float(shares.share[0, k]))
     if shares.source.kind == "model":
-        return f"{shares.source.name} says {share}{' for ' + option if option else ''}"
+        as_whom = "" if shares.groups[0] in ("", shares.source.name) else f" ({shares.groups[0]})"
+        return f"{shares.source.name}{as_whom} says {share}{' for ' + option if option else ''}"
     group = shares.groups[0]
     who = "people" if shares.source.kind == "humans" else f"personas of {shares.source.name}"
     about = "" if group in ("Everyone", shares.source.name) else f" ({group})"
@@ -193,9 +194,14 @@ def _whose(shares: Shares) -> str:
     return "people" if shares.source.kind == "humans" else f"the probability of {shares.source.name}"
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _percent(share: float) -> str:
-    if 0 < share < 0.01:
+    # The rule of the charts' labels, in words.
+    if 0 < share < 0.005:
         return "under 1%"
-    if 0.99 < share < 1:
+    if 0.995 <= share < 1 - 1e-12:
         return "over 99%"
     return f"{share * 100:.0f}%"

@@ -186,6 +186,7 @@ class Model:
             design,
             np.ones(len(personas), dtype=bool),
             Source("model" if single else "personas", self.name, self.file.label),
+            about=f"speaking as: {persona}" if single and persona else "",
             captured_mass=found.captured_mass,
             captured_mass_min=found.captured_mass_min,
             spread=found.spread,

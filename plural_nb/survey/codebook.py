@@ -246,8 +246,8 @@ def _check_options(options: list[Option], missing: tuple[Code, ...], where: str)
     for code in missing:
         if same(code) in seen:
             raise SurveyError(
-                f"{where}: {code!r} is an option here ({seen[same(code)].label!r}) and also in a list of missing codes. "
-                "Take it out of one of them."
+                f"{where}: {code!r} is an option here ({seen[same(code)].label!r}) and also in a list of missing "
+                "codes. Take it out of one of them."
             )
     binned = sorted((o for o in options if o.bounds is not None), key=lambda o: o.bounds or (0.0, 0.0))
     for a, b in itertools.pairwise(binned):

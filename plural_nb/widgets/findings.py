@@ -30,9 +30,9 @@ def findings(humans: Shares, comparison: Comparison | None) -> list[dict[str, st
                 {
                     "name": "Outside the options",
                     "value": percent(1 - mass),
-                    "more": f"{percent(1 - mass)} of the model's probability fell outside the options"
+                    "more": "of the model's probability fell on none of the options; the bars show the rest as 100%"
                     + (
-                        f"; at worst {percent(1 - (comparison.b.captured_mass_min or 0.0))}."
+                        f" (at worst {percent(1 - (comparison.b.captured_mass_min or 0.0))})."
                         if _differs(comparison.b)
                         else "."
                     ),
@@ -43,13 +43,13 @@ def findings(humans: Shares, comparison: Comparison | None) -> list[dict[str, st
 
 
 def noise(comparison: Comparison) -> str:
-    """Return what two samples from one truth would show, in words."""
+    """Return what sampling alone would show if the model were right, in words."""
     floor = comparison.noise_floor
     if comparison.a.exact and comparison.b.exact:
         return "Both are exact for their prompts, so there is no sampling noise."
     about = f"about {floor:.2f}" if floor >= 0.005 else "less than 0.01"
     upper = getattr(comparison.floor, "p95", None)
-    seldom = f" (seldom more than {upper:.2f})" if isinstance(upper, float) and upper >= 0.005 else ""
+    seldom = f" (in 19 of 20 samples at most {upper:.2f})" if isinstance(upper, float) and upper >= 0.005 else ""
     n = int(comparison.a.n[0])
     return f"If the model agreed with people exactly, a sample of {n:,} would still show {about}{seldom}."
 
@@ -99,8 +99,14 @@ def _no_opinion(shares: Shares) -> dict[str, str] | None:
     offered = [o for o in shares.question.options if not o.substantive]
     if not offered:
         return None
-    spoken = f"; another {percent(volunteered)} said so unasked" if volunteered > 0.0005 else ""
     labels = ", ".join(option.label for option in offered)
+    if not any(option.offered for option in offered):
+        return {
+            "name": "No opinion, people",
+            "value": percent(volunteered),
+            "more": f"gave an answer without opinion unasked ({labels}); they count nowhere in the bars.",
+        }
+    spoken = f"; another {percent(volunteered)} said so unasked" if volunteered > 0.0005 else ""
     return {
         "name": "No opinion, people",
         "value": percent(share),

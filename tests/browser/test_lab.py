@@ -210,6 +210,11 @@ def test_the_code_shown_rebuilds_the_numbers_shown(tour: Tour) -> None:
     both = scope["comparison"]
     drawn = tour.settled()
     assert drawn["model", "Bob Dole"] == pytest.approx(float(both.b.share[0][1]), abs=5e-4)
+    box = tour.panel.get_by_label("Use the survey's weights")
+    box.uncheck()
+    tour.page.wait_for_function("e => e.textContent.includes('weighted=False')", arg=code.element_handle())
+    box.check()
+    tour.page.wait_for_function("e => !e.textContent.includes('weighted=False')", arg=code.element_handle())
     tour.panel.get_by_role("button", name="Hide code").click()
 
 

@@ -44,7 +44,9 @@ function picker(id, label, onChange) {
 /** A line that opens below a select for a path. */
 function pathLine(id, label, example, onOpen) {
   const input = make("input", { id, type: "text", spellcheck: "false", autocomplete: "off", placeholder: example });
-  const open = () => input.value.trim() && onOpen(input.value.trim());
+  const open = () => {
+    if (input.value.trim()) onOpen(input.value.trim());
+  };
   input.addEventListener("keydown", (event) => event.key === "Enter" && (event.preventDefault(), open()));
   const box = make("div", { class: "pnb-path" },
     make("label", { for: id }, label), make("div", {}, input, make("button", { type: "button", click: open }, "Open")));
@@ -87,9 +89,12 @@ async function render({ model, el }) {
     }
     update();
   };
+  // Code that is shown is asked for anew behind every choice, so that it never speaks of the choice before.
+  let renewCode = () => {};
   const set = (/** @type {string} */ name, /** @type {any} */ value) => {
     model.set(name, value);
     model.save_changes();
+    renewCode();
   };
 
   // Keys that are meant for a control never reach JupyterLab, which would move or delete the cell. Saving still works.
@@ -101,13 +106,13 @@ async function render({ model, el }) {
   const modelPath = pathLine(`${id}-model-path`, "Path of a GGUF file", "~/models/model.gguf", (path) => set("model", path));
   const modelPicker = picker(`${id}-model`, "Model", (value) => {
     modelPath.box.hidden = value !== A_PATH;
-    if (value === A_PATH) modelPath.input.focus();
+    if (value === A_PATH) modelPath.input.select();
     else set("model", value);
   });
-  const surveyPath = pathLine(`${id}-survey-path`, "Path of a survey file", "survey.csv or .parquet", (path) => set("survey", path));
+  const surveyPath = pathLine(`${id}-survey-path`, "Path of a survey file", "survey.sav, .dta, .csv or .parquet", (path) => set("survey", path));
   const surveyPicker = picker(`${id}-survey`, "Survey", (value) => {
     surveyPath.box.hidden = value !== A_PATH;
-    if (value === A_PATH) surveyPath.input.focus();
+    if (value === A_PATH) surveyPath.input.select();
     else set("survey", value);
   });
   const questionPicker = picker(`${id}-question`, "Question", (value) => set("question", value));
@@ -191,7 +196,7 @@ async function render({ model, el }) {
   follow(["weighted", "has_weights"], () => {
     weights.checked = model.get("weighted");
     weights.disabled = !model.get("has_weights");
-    weightsHint.textContent = model.get("has_weights") ? "" : "this survey has none";
+    weightsHint.textContent = model.get("has_weights") ? "" : "none declared: see About this survey";
   });
 
   // Who the model speaks as, and how it is asked
@@ -310,12 +315,11 @@ async function render({ model, el }) {
     }
   };
   model.on("msg:custom", onMessage);
-  // Shown code would be wrong as soon as a choice changes.
-  for (const name of ["model", "survey", "question", "population", "weighted", "speaks", "mode", "examples"]) {
-    const renew = () => !codeBox.hidden && model.send({ do: "code" });
-    model.on(`change:${name}`, renew);
-    listening.push([`change:${name}`, renew]);
-  }
+  renewCode = () => {
+    if (!codeBox.hidden) model.send({ do: "code" });
+  };
+  // What code in the notebook changes ends in one of these.
+  follow(["status", "findings", "count"], () => renewCode());
 
   const controls = make("form", { class: "pnb-controls", "aria-label": "Choices", submit: (/** @type {Event} */ e) => e.preventDefault() },
     modelPicker.box, modelPath.box, surveyPicker.box, surveyPath.box, questionPicker.box, people, asks, how);
