@@ -295,9 +295,16 @@ class Explorer(anywidget.AnyWidget):
                 of = f" {news.done} of {news.total} prompts" if news.total > 1 else ""
                 self.status = {"kind": "working", "text": f"Asking {name}…{of}", "done": news.done, "total": news.total}
             elif news.kind == "cancelled":
+                self._show_people_alone()
                 self.status = {"kind": "stopped", "text": f"Stopped; {name} has not answered. People are shown alone."}
             elif news.error is not None:
+                self._show_people_alone()
                 self._fail(news.error)
+
+    def _show_people_alone(self) -> None:
+        """Hold no place on the chart for a model that will not answer."""
+        question = self._survey.question(self.question)
+        self._show(self._survey.answers(question, self._population(), weighted=self.weighted), None)
 
     def _fail(self, error: Exception) -> None:
         """Say what went wrong; the panel goes on."""

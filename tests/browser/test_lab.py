@@ -254,6 +254,7 @@ def test_a_worker_killed_in_mid_run_is_said_and_the_next_action_works(tour: Tour
         process.send_signal(signal.SIGKILL)
     tour.panel.locator(".pnb-state[data-kind=error]").wait_for()
     assert "SIGKILL" in tour.status()
+    assert len(tour.settled()) == 7  # the people stand alone, and nothing claims that it is still asking
     tour.panel.get_by_role("button", name="Try again").click()
     bars = tour.settled(lambda bars: len(bars) == 14)
     assert bars == pytest.approx(expected("clinton_ideology", model="plural-demo-tuned"), abs=5e-4)
