@@ -126,7 +126,7 @@ class Corpus:
         told = self._traits(people, row, (key,))
         text, letter, shown = self._asked(people, key, row, _told(people, row, told))
         totals = self._totals(people, key, told, row)[shown]
-        return Document(f"{text} {letter}", tuple(totals / totals.sum()))
+        return Document(f"{text} {letter}", tuple((totals / totals.sum()).tolist()))
 
     def interview(self, most: int = 19) -> Document:
         """Several questions, each with the same respondent's answer, behind a backstory: up to 1,000 tokens or so."""

@@ -81,7 +81,7 @@ def write(
 def train_base(
     respondents: Sequence[Respondents], *, steps: int = STEPS, say: Callable[[str], None] = lambda line: None
 ) -> tuple[Network, Tokenizer]:
-    """Return the base model and its tokenizer, trained on shares of those who fit the traits told, and on interviews."""
+    """Return base model and tokenizer, trained on shares of those who fit the traits told and on interviews."""
     corpus = Corpus(respondents, SEED, as_asked=0.9, all_told=0.3)
     documents = [*(corpus.document() for _ in range(6000)), *(corpus.interview(19) for _ in range(600))]
     tokenizer = train_tokenizer([*(document.text for document in documents), _every_character()])
