@@ -69,8 +69,10 @@ class Chart:
             + "[datum.value]"
         )
         shown = [key.mark for key in self.keys]
-        for name in ("fill", "fillOpacity", "stroke"):
-            channel = spec["layer"][0]["encoding"][name]
+        encoding = spec["layer"][0]["encoding"]
+        # A chart that names its marks where they stand has nothing for a legend to explain.
+        for name in [channel for channel in ("fill", "fillOpacity", "stroke") if channel in encoding]:
+            channel = encoding[name]
             if name != "fillOpacity" and any(key.muted for key in self.keys if key.mark == "model"):
                 channel["scale"]["range"] = [channel["scale"]["range"][0], MUTED]
             channel["legend"] = {"title": None, "orient": "top", "labelExpr": label, "values": shown}
