@@ -17,12 +17,12 @@ from plural_nb.answers import Answers, Source
 from plural_nb.errors import ModelCrashed, ModelError
 from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
 from plural_nb.silicon.manner import Manner, Method
-from plural_nb.silicon.methods import content_free, prompts_for, read_reply
+from plural_nb.silicon.methods import prompts_for
 from plural_nb.silicon.orders import Order
+from plural_nb.silicon.posing import People, Posed, require_askable, require_room
 from plural_nb.silicon.process import WorkerProcess, last_words
 from plural_nb.silicon.prompt import Mode, Prompt, Reply
 from plural_nb.silicon.remembering import Memory
-from plural_nb.silicon.rows import rows_of
 from plural_nb.silicon.settings import (
     Settings,
     default_threads,
@@ -114,6 +114,7 @@ class Model:
         self,
         question: Question,
         *,
+        people: People | None = None,
         persona: str | Sequence[str] = "",
         mode: Mode | None = None,
         method: Method = "letter",
@@ -130,6 +131,7 @@ class Model:
     ) -> Answers:
         """Ask one question and return the probability of each option (definitions, section 2).
 
+        people: whom the model speaks as (`Personas`): rows of kind "personas" with their design and weights.
         persona: a backstory for one exact row (kind "model"), "" for the model's own voice; or a sequence of n
             backstories for n rows (kind "personas"), to be weighted by `design`.
         mode: "chat" through the model's own template, "completion" as plain text; None takes chat where there is a
@@ -147,9 +149,6 @@ class Model:
 
         Raises ModelError for what cannot be asked, Cancelled, or ModelCrashed; replies that came before stay known.
         """
-        single = isinstance(persona, str)
-        personas = [persona] if isinstance(persona, str) else list(persona)
-        _require_askable(question, personas, design)
         manner = self._manner(
             mode,
             examples,
@@ -162,36 +161,37 @@ class Model:
             scramble_scales=scramble_scales,
             system=system,
         )
-        per_persona = [prompts_for(question, p, manner) for p in personas]
-        prompts = [prompt for cells in per_persona for cell in cells for prompt in cell]
-        asked = len(prompts)
-        if method == "text_pmi":
-            prompts += content_free(per_persona[0], question, manner)
-        replies = self.replies(prompts, on_progress=on_progress)
-        if method == "sampled":
-            replies = [read_reply(r, p, question) for r, p in zip(replies, prompts, strict=True)]
-        design = design or Design(np.ones(len(personas)))
-        found = rows_of(
-            replies[:asked],
-            n=len(personas),
-            cells=len(per_persona[0]),
-            k=len(question.options),
-            weight=design.weight,
-            method=method,
-            baselines=replies[asked:],
-        )
-        return Answers(
-            question,
-            found.rows,
-            design,
-            np.ones(len(personas), dtype=bool),
+        if people is not None:
+            if design is not None or persona != "":
+                raise ModelError("people bring their own backstories and design: leave persona and design out.")
+            return self._ask_people([question], people, manner, on_progress)[0]
+        single = isinstance(persona, str)
+        personas = [persona] if isinstance(persona, str) else list(persona)
+        require_askable(question, personas, design)
+        posed = Posed.of(question, personas, manner)
+        return posed.answers(
+            self.replies(posed.prompts, on_progress=on_progress),
             Source("model" if single else "personas", self.name, self.file.label),
+            design=design or Design(np.ones(len(personas))),
             about=f"speaking as: {persona}" if single and persona else "",
-            captured_mass=found.captured_mass,
-            captured_mass_min=found.captured_mass_min,
-            spread=found.spread,
-            replies=tuple(replies),
         )
+
+    def ask_all(
+        self,
+        questions: Sequence[Question],
+        *,
+        people: People,
+        mode: Mode | None = None,
+        examples: int | None = None,
+        on_progress: Progress | None = None,
+        **how: Any,
+    ) -> dict[str, Answers]:
+        """Ask people several questions in one run, which decodes what their prompts share once; answers by key.
+
+        Arguments and errors as in `ask`; on_progress counts the prompts of all questions.
+        """
+        answers = self._ask_people(list(questions), people, self._manner(mode, examples, **how), on_progress)
+        return {one.question.key: one for one in answers}
 
     def prepare(
         self,
@@ -229,6 +229,11 @@ class Model:
         if len(found) < len(known):
             raise ModelError(f"{self.file.path} was replaced while it was asked. Ask again.")
         return found
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, without those that a model's template or beginning of text adds."""
+        with self._asking:
+            return list(self._request("count", texts=list(texts))["tokens"])
 
     @contextlib.contextmanager
     def remembering_in(self, path: Path) -> Iterator[None]:
@@ -274,6 +279,21 @@ class Model:
             card = self.file.in_context_examples
             manner = replace(manner, examples=DEFAULT_EXAMPLES if card is None else card)
         return manner
+
+    def _ask_people(
+        self, questions: Sequence[Question], people: People, manner: Manner, on_progress: Progress | None
+    ) -> list[Answers]:
+        posed = [Posed.of(question, people.told(question), manner, where=people.where) for question in questions]
+        for one in posed:
+            require_room(one, people, int(self._facts.get("limit") or 0), self.count_tokens)
+        replies = self.replies([prompt for one in posed for prompt in one.prompts], on_progress=on_progress)
+        source = Source("personas", self.name, self.file.label)
+        answers, begin = [], 0
+        for one in posed:
+            here = replies[begin : begin + len(one.prompts)]
+            begin += len(one.prompts)
+            answers.append(one.answers(here, source, design=people.design, domain=people.domain, about=people.about))
+        return answers
 
     def _ask_unknown(self, prompts: Sequence[Prompt], on_progress: Progress) -> None:
         distinct = dict.fromkeys(prompts)
@@ -374,18 +394,6 @@ class Model:
 
     def _remember(self) -> Memory:
         return Memory(self.file, str(self._facts.get("llama_cpp", "")))
-
-
-def _require_askable(question: Question, personas: Sequence[str], design: Design | None) -> None:
-    if not isinstance(question, Question):
-        raise ModelError(f"A model is asked a Question, not {question!r}. Make one: ask_for(text, options).")
-    if not personas:
-        raise ModelError("There is no persona to ask. Give at least one backstory, or '' for the model's own voice.")
-    strange = [p for p in personas if not isinstance(p, str)]
-    if strange:
-        raise ModelError(f"A persona is a text, not {strange[0]!r}. Write its backstory, or '' for no persona.")
-    if design is not None and design.n != len(personas):
-        raise ModelError(f"The design has {design.n} rows for {len(personas)} personas.")
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

@@ -134,6 +134,9 @@ class Worker:
             self._say("replies", replies=[self._reply(i, prepared[i], outcome) for i, outcome in batch])
         return {"context": self._model.context_size}
 
+    def _do_count(self, request: Frame) -> Frame:
+        return {"tokens": [len(self._model.tokens(text)) for text in request["texts"]]}
+
     def _do_modules(self, request: Frame) -> Frame:
         return {"modules": sorted(sys.modules)}
 
