@@ -21,7 +21,7 @@ from plural_nb.survey.trait import Trait
 _TOP = ("survey", "design", "traits", "questions")
 _SURVEY = ("name", "title", "citation", "licence", "wording", "fieldwork", "note", "missing")
 _DESIGN = ("weight", "stratum", "psu", "note", "lonely")
-_TRAIT = ("label", "column", "phrase", "missing", "options")
+_TRAIT = ("label", "column", "phrase", "question", "missing", "options")
 _LEVEL = ("code", "label", "said", "sentence", "low", "high")
 _QUESTION = ("text", "wordings", "label", "kind", "wording", "column", "battery", "asked_of", "missing",
              "options")  # fmt: skip
@@ -159,17 +159,18 @@ def _trait(key: str, entry: Mapping[str, Any], where: str, missing: tuple[Code, 
         raise SurveyError(
             f'{where}: the phrase {phrase!r} needs {{}} once, where the level goes ("I live in the {{}}.").'
         )
-    levels, sentences = [], []
+    levels, sentences, said = [], [], []
     for i, item in enumerate(_list(entry, "options", where)):
         here = f"{where}, option {i + 1}"
         _known(_as_table(item, here), _LEVEL, here, "")
         option = _option(item, here)
-        said = _text(item, "said", here, option.label)
+        said.append(_text(item, "said", here, option.label))
         levels.append(option)
-        sentences.append(_text(item, "sentence", here, phrase.replace("{}", said)))
+        sentences.append(_text(item, "sentence", here, phrase.replace("{}", said[-1])))
     _check_options(levels, missing, where)
     try:
-        return Trait(key, _text(entry, "label", where, _spoken(key)), tuple(levels), tuple(sentences))
+        label = _text(entry, "label", where, _spoken(key))
+        return Trait(key, label, tuple(levels), tuple(sentences), phrase, tuple(said), _text(entry, "question", where))
     except SurveyError as problem:
         raise SurveyError(f"{where}: {problem}") from None
 

@@ -132,7 +132,7 @@ def trait_of(
     sentences = tuple(phrase.replace("{}", level.label) for level in levels)
     unknown = [o.code for o in found.options if not o.substantive and o.code is not None]
     bare = tuple(replace(level, value=None) for level in levels)
-    return Trait(key or variable.name, label, bare, sentences), tuple(unknown)
+    return Trait(key or variable.name, label, bare, sentences, phrase), tuple(unknown)
 
 
 def is_trait(variable: Variable) -> str:
