@@ -14,21 +14,17 @@ from typing import Any
 import numpy as np
 
 from plural_nb.answers import Answers, Source
-from plural_nb.errors import ModelCrashed, ModelError
+from plural_nb.errors import ModelError
 from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
+from plural_nb.silicon.holding import HeldModel
 from plural_nb.silicon.manner import Manner, Method
 from plural_nb.silicon.methods import prompts_for
 from plural_nb.silicon.orders import Order
 from plural_nb.silicon.posing import People, Posed, require_askable, require_room
-from plural_nb.silicon.process import WorkerProcess, last_words
+from plural_nb.silicon.process import WorkerProcess
 from plural_nb.silicon.prompt import Mode, Prompt, Reply
 from plural_nb.silicon.remembering import Memory
-from plural_nb.silicon.settings import (
-    Settings,
-    default_threads,
-    remember_that_repacking_crashes,
-    repacking_crashes,
-)
+from plural_nb.silicon.settings import Settings, default_threads, repacking_crashes
 from plural_nb.silicon.store import Store
 from plural_nb.survey.design import Design
 from plural_nb.survey.question import Question
@@ -71,17 +67,11 @@ class Model:
 
     def __init__(self, file: ModelFile, settings: Settings, *, command: Sequence[str] | None = None) -> None:
         self.file = file
-        self.settings = settings
-        self._command = command
+        self._held = HeldModel(file.path, settings, command)
         self._asking = threading.Lock()
-        self._stop: threading.Event | None = None
-        self._process: WorkerProcess | None = None
-        self._facts: dict[str, Any] = {}
-        self._closed = False
-        self._last_log = ""
         self._identity = _identity(file.path)
         with self._asking:
-            self._start(None)
+            self._held.start()
         self._memory = self._remember()
 
     def __enter__(self) -> Model:
@@ -93,7 +83,7 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Model({self.file.label!r}{', closed' if self._closed else ''})"
+        return f"Model({self.file.label!r}{', closed' if self._held.closed else ''})"
 
     @property
     def name(self) -> str:
@@ -101,14 +91,19 @@ class Model:
         return self.file.name
 
     @property
+    def settings(self) -> Settings:
+        """How it is loaded; safe settings take the place of those that crash."""
+        return self._held.settings
+
+    @property
     def log(self) -> str:
         """The last lines that llama.cpp wrote."""
-        return (self._process.log if self._process else "") or self._last_log
+        return self._held.log
 
     @property
     def details(self) -> dict[str, Any]:
         """What the worker says of itself: llama_cpp version, processor features, context in use."""
-        return dict(self._facts)
+        return dict(self._held.facts)
 
     def ask(
         self,
@@ -233,13 +228,13 @@ class Model:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has, without those that a model's template or beginning of text adds."""
         with self._asking:
-            return list(self._request("count", texts=list(texts))["tokens"])
+            return list(self._held.request("count", texts=list(texts))["tokens"])
 
     @contextlib.contextmanager
     def remembering_in(self, path: Path) -> Iterator[None]:
         """Within a `with` block, know and keep replies in the store at `path` only."""
         usual = self._memory
-        self._memory = Memory(self.file, str(self._facts.get("llama_cpp", "")), Store(path))
+        self._memory = Memory(self.file, str(self._held.facts.get("llama_cpp", "")), Store(path))
         try:
             yield
         finally:
@@ -249,24 +244,21 @@ class Model:
     @property
     def worker_mb(self) -> float | None:
         """Resident memory of the process that holds the model, in MB; None where this system does not tell."""
-        return self._process.resident_mb if self._process else None
+        process = self._process
+        return process.resident_mb if process else None
 
     def cancel(self) -> None:
         """End the request that another thread is waiting for; it raises Cancelled there. Does nothing otherwise."""
-        stop, process = self._stop, self._process
-        if stop is not None:
-            stop.set()
-            if process is not None:
-                process.cancel()
+        self._held.cancel()
 
     def close(self) -> None:
         """End the worker process; a request that runs in another thread raises Cancelled there."""
-        self._closed = True
-        self.cancel()
-        if self._process is not None:
-            self._last_log = self._process.log
-            self._process.close()
+        self._held.close()
         self._memory.store.close()
+
+    @property
+    def _process(self) -> WorkerProcess | None:
+        return self._held.process
 
     def _manner(self, mode: Mode | None, examples: int | None, **how: Any) -> Manner:
         manner = Manner(mode=mode or ("chat" if self.file.is_chat else "completion"), examples=examples or 0, **how)
@@ -285,7 +277,7 @@ class Model:
     ) -> list[Answers]:
         posed = [Posed.of(question, people.told(question), manner, where=people.where) for question in questions]
         for one in posed:
-            require_room(one, people, int(self._facts.get("limit") or 0), self.count_tokens)
+            require_room(one, people, int(self._held.facts.get("limit") or 0), self.count_tokens)
         replies = self.replies([prompt for one in posed for prompt in one.prompts], on_progress=on_progress)
         source = Source("personas", self.name, self.file.label)
         answers, begin = [], 0
@@ -311,76 +303,13 @@ class Model:
             done += sum(copies[prompt] for prompt, _ in told)
             on_progress(done, len(prompts))
 
-        sent = [
-            {
-                "text": prompt.text,
-                "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
-                "forms": prompt.forms,
-                "terminated": prompt.terminated,
-                "samples": prompt.samples,
-                "seed": prompt.seed,
-            }
-            for prompt in missing
-        ]
-        if not sent:
+        if not missing:
             return
         try:
-            self._facts |= _facts(self._request("ask", on_event=keep, prompts=sent))
+            sent = [prompt.frame() for prompt in missing]
+            self._held.facts |= self._held.request("ask", on_event=keep, prompts=sent)
         finally:
             self._memory.store.flush()
-
-    def _request(self, op: str, **body: Any) -> dict[str, Any]:
-        """Send a request to a living worker; the caller holds the lock."""
-        self._stop = stop = threading.Event()
-        try:
-            if self._closed:
-                raise ModelError(f"The model {self.name!r} was closed. Open it again.")
-            if self._process is None or not self._process.alive:
-                self._start(stop)
-            assert self._process is not None
-            return self._process.request(op, stop=stop, **body)
-        except ModelCrashed as crash:
-            self._last_log = crash.log
-            if self._process is not None and self._process.crashed_in_native_code:
-                # Repacked weights may be the cause even where the warm-up passed; this model goes on without them.
-                self.settings = replace(self.settings, extra_buffers=False)
-            raise
-        finally:
-            self._stop = None
-
-    def _start(self, stop: threading.Event | None) -> None:
-        try:
-            self._load(stop)
-        except ModelCrashed as crash:
-            self._last_log = crash.log
-            if not self.settings.extra_buffers:
-                raise
-            # The known crash of repacked weights (llama.cpp#20824) shows in the first decode: try once without.
-            self.settings = replace(self.settings, extra_buffers=False)
-            self._load(stop)
-            remember_that_repacking_crashes()
-
-    def _load(self, stop: threading.Event | None) -> None:
-        path = self.file.path.absolute()
-        process = self._process = WorkerProcess(str(self.file.path), self._command)
-        if self._closed:  # in another thread, while this one started a process
-            process.close()
-        try:
-            done = process.request(
-                "open",
-                stop=stop,
-                path=str(path),
-                threads=self.settings.threads,
-                extra_buffers=self.settings.extra_buffers,
-                context=self.settings.context,
-            )
-        except BaseException as error:
-            self._last_log = log = process.log
-            process.close()
-            if type(error) is ModelError:
-                raise ModelError(f"{error}{last_words(log)}") from None
-            raise
-        self._facts = _facts(done)
 
     def _notice_replaced_file(self) -> None:
         now = _identity(self.file.path)
@@ -388,12 +317,11 @@ class Model:
             return
         self.file = require_usable(read_model_file(self.file.path, name=self.file.name))
         self._identity = now
-        if self._process is not None:
-            self._process.close()
+        self._held.let_go()
         self._memory = self._remember()
 
     def _remember(self) -> Memory:
-        return Memory(self.file, str(self._facts.get("llama_cpp", "")))
+        return Memory(self.file, str(self._held.facts.get("llama_cpp", "")))
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
@@ -404,10 +332,6 @@ def _identity(path: Path) -> tuple[int, int, int]:
             f"{path}: the model's file is gone ({error.strerror}). Put it back, or open another."
         ) from None
     return facts.st_size, facts.st_mtime_ns, facts.st_ino
-
-
-def _facts(frame: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in frame.items() if key not in ("event", "id")}
 
 
 def _named(model: str | os.PathLike[str]) -> ModelFile:

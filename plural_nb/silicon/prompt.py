@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from plural_nb.errors import ModelError
 from plural_nb.survey.question import Question
@@ -52,6 +52,17 @@ class Prompt:
     terminated: bool = False
     samples: int = 0
     seed: int = 0
+
+    def frame(self) -> dict[str, Any]:
+        """What the worker is sent of it."""
+        return {
+            "text": self.text,
+            "messages": [{"role": m.role, "content": m.content} for m in self.messages],
+            "forms": self.forms,
+            "terminated": self.terminated,
+            "samples": self.samples,
+            "seed": self.seed,
+        }
 
 
 @dataclass(frozen=True, slots=True)

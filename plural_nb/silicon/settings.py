@@ -31,10 +31,14 @@ def default_threads(parameters: int) -> int:
     """One for a model of fewer than 20 M parameters, whose threads would wait for each other more than they compute;
     else all cores up to 4 and half of those beyond: hyper-threads add little to decoding, and the notebook needs air.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if 0 < parameters < _SMALL_MODEL:
         return 1
-    return cores if cores <= 4 else max(4, cores // 2)
+    return cores() if cores() <= 4 else max(4, cores() // 2)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def repacking_crashes() -> bool:

@@ -130,6 +130,8 @@ class Worker:
                 raise Cancelled("The request was cancelled.")
             prepared.append(prepare(self._model, template, prompt))
         self._told = set()
+        if request.get("fresh"):
+            self._model.forget()
         for batch in ask(self._model, prepared):
             self._say("replies", replies=[self._reply(i, prepared[i], outcome) for i, outcome in batch])
         return {"context": self._model.context_size}

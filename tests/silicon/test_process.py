@@ -302,7 +302,7 @@ def test_the_worker_imports_neither_polars_nor_charts(write_model: Callable[...,
     with open_model(write_model(tokenizer__chat_template=CHATML)) as model:
         model.ask(QUESTION)
         with model._asking:
-            loaded = set(model._request("modules")["modules"])
+            loaded = set(model._held.request("modules")["modules"])
     assert {"numpy", "llama_cpp"} <= loaded
     unwanted = {"polars", "altair", "anywidget", "ipywidgets", "IPython", "statsmodels", "scipy", "pandas"}
     assert not unwanted & loaded
