@@ -235,7 +235,8 @@ def _shares_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--centre", choices=("theta", "mean"), default="theta", help="what replicates differ from")
     sub.add_argument("--df", type=float, metavar="N", help="degrees of freedom, where the documentation states them")
     sub.add_argument("--lonely", choices=("fail", "centre", "scale", "skip"), default="fail", help="single-PSU strata")
-    sub.add_argument("--interval", choices=("logit", "korn-graubard", "wald"), default="logit", help="default: logit")
+    kinds = ("logit", "korn-graubard", "wald", "arcsine", "wilson")
+    sub.add_argument("--interval", choices=kinds, default="logit", help="default: logit")
     sub.add_argument("--missing", action="append", metavar="TEXT", help="a text that means no answer (default: NA)")
 
 

@@ -1,4 +1,4 @@
-"""Intervals for shares: logit, Korn–Graubard and Wald, with Student's t on the design's degrees of freedom."""
+"""Intervals for shares: logit, Korn–Graubard, Wald, arcsine and Wilson, with Student's t on the design's df."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy import special
 from plural_nb.errors import SurveyError, nearest
 from plural_nb.survey.design import Floats
 
-Interval = Literal["logit", "korn-graubard", "wald"]
+Interval = Literal["logit", "korn-graubard", "wald", "arcsine", "wilson"]
 
 # Below this a standard error is rounding, not sampling: double precision keeps 16 digits of a share.
 _NO_SE = 1e-14
@@ -30,8 +30,9 @@ def bounds(
 
     share, se: (G, K). df, n: (G,), design degrees of freedom and respondents of each group.
     interval: "logit" is expit(logit p -/+ t se/(p(1-p))); "wald" is p -/+ t se and may leave 0 to 1; "korn-graubard"
-        is Clopper and Pearson's on n* = p(1-p)/se² (t_{n-1}/t_df)². Where a share is 0 or 1 or its se is 0, all three
-        are Korn–Graubard's with n* = n, so no bar is empty.
+        is Clopper and Pearson's on n* = p(1-p)/se² (t_{n-1}/t_df)²; "arcsine" is sin²(arcsin √p -/+ t se/(2√(p(1-p))));
+        "wilson" is Wilson's on n* = p(1-p)/se² with t for z. Where a share is 0 or 1 or its se is 0, all are
+        Korn–Graubard's with n* = n, so no bar is empty.
     cap: keep n* at n or below, as Korn and Graubard do; R's svyciprop does not.
 
     A group without degrees of freedom (one PSU in each of its strata) gets 0 to 1: its sample cannot tell.
@@ -55,6 +56,14 @@ def bounds(
         elif interval == "logit":
             centre, reach = special.logit(share), t * se / (share * (1 - share))
             low, high = special.expit(centre - reach), special.expit(centre + reach)
+        elif interval == "arcsine":
+            centre, reach = np.arcsin(np.sqrt(share)), t * se / (2 * np.sqrt(share * (1 - share)))
+            low = np.square(np.sin(np.maximum(centre - reach, 0)))
+            high = np.square(np.sin(np.minimum(centre + reach, np.pi / 2)))
+        elif interval == "wilson":
+            tt = np.square(t * se) / (share * (1 - share))
+            centre, reach = (share + tt / 2) / (1 + tt), np.sqrt(np.square(t * se) + np.square(tt) / 4) / (1 + tt)
+            low, high = centre - reach, centre + reach
         else:
             n_star = share * (1 - share) / np.square(se) * np.square(special.stdtrit(n - 1, upper) / t)
             low, high = _clopper_pearson(share, np.minimum(n_star, n) if cap else n_star, level)

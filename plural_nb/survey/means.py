@@ -28,7 +28,7 @@ class Means:
     estimate, se: (G,), NaN in a group without numbers. low, high: estimate -/+ t_df se.
     covariance: (G, G) across groups, which share PSUs and strata.
     n: (G,) people with a number. df: (G,) PSUs less strata with members. deff_wr: (G,) design effect against simple
-        random sampling with replacement (NaN for totals).
+        random sampling with replacement (NaN for totals). weight_sum: (G,) weights of those n added up.
     """
 
     kind: Literal["mean", "total"]
@@ -44,6 +44,12 @@ class Means:
     deff_wr: Floats = field(repr=False)
     level: float
     note: str = ""
+    weight_sum: Floats | None = field(default=None, repr=False)
+
+    @property
+    def deff_wor(self) -> Floats | None:
+        """(G,) design effects against a sample without replacement from `weight_sum` people, as R's deff=TRUE."""
+        return None if self.weight_sum is None else np.asarray(self.deff_wr / (1 - self.n / self.weight_sum))
 
     def table(self) -> pl.DataFrame:
         """Return one row per group; null where a number is not defined."""
@@ -118,7 +124,7 @@ def _estimated(
 
     w = design.weight[row]
     n = np.bincount(group[w != 0], minlength=G)
-    W = np.bincount(group, weights=w * s, minlength=G)
+    W = np.asarray(np.bincount(group, weights=w * s, minlength=G), dtype=np.float64)
     theta = statistic(design.weight)
     with np.errstate(invalid="ignore", divide="ignore"):
         z = w * x if kind == "total" else w * (x - theta[group, 0] * s) / W[group]
@@ -135,5 +141,18 @@ def _estimated(
         deff = squared / srs if kind == "mean" else np.full(G, np.nan)
     note = "; ".join(part for part in (design.note, found.note) if part)
     return Means(
-        kind, measure.name, names, estimate, se, estimate - reach, estimate + reach, V, n, found.df, deff, level, note
+        kind,
+        measure.name,
+        names,
+        estimate,
+        se,
+        estimate - reach,
+        estimate + reach,
+        V,
+        n,
+        found.df,
+        deff,
+        level,
+        note,
+        W,
     )

@@ -15,12 +15,14 @@ from plural_nb.survey.design import Floats, Ints
 from plural_nb.survey.intervals import Interval, bounds
 from plural_nb.survey.means import mean
 from plural_nb.survey.measure import Measure
+from plural_nb.survey.plotting_positions import Positions
+from plural_nb.survey.plotting_positions import Rule as Rule
 from plural_nb.survey.shares import Groups
 
 if TYPE_CHECKING:
     from plural_nb.answers import Answers
 
-Rule = Literal["math", "school"]
+Around = Literal["estimate", "probability"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,15 +73,22 @@ def quantile(
     interval: Interval = "wald",
     level: float = 0.95,
     rule: Rule = "math",
+    around: Around = "estimate",
 ) -> Quantiles:
     """Return quantiles: the least number that a share p of the people is at or below, in each group.
 
     interval: Woodruff's: the quantiles at the bounds of the share at or below the estimate; "wald" (R's "mean"),
-        "logit" ("xlogit") or "korn-graubard" ("beta", not capped).
+        "logit" ("xlogit"), "korn-graubard" ("beta", not capped), "arcsine" ("asin") or "wilson".
     rule: "math" is the inverse of the distribution (R's qrule = "math", Hyndman and Fan's first); "school" takes the
-        middle of two numbers where a share of exactly p is at or below the lower.
+        middle of two numbers where a share of exactly p is at or below the lower (their second); "hf4" to "hf9" are
+        their other rules, which draw a line between people ("hf7" is R's and numpy's default without weights);
+        "rounded" draws it between distinct numbers; "shahvaish" is Shah and Vaish's (2006), "shahvaish-r4.1" the
+        same with the unscaled weights of R's survey 4.1, which changes with the unit of the weights.
+    around: the interval of the share is around the "estimate", the share at or below the quantile, or around the
+        "probability" p itself, as in R's older oldsvyquantile.
 
-    Raises SurveyError for probabilities outside 0 to 1. Woodruff (1952).
+    Raises SurveyError for probabilities outside 0 to 1, an unknown rule or an unknown way around. Woodruff (1952);
+    Hyndman and Fan (1996).
 
     >>> quantile(Measure.of([1.0, 2.0, 3.0, 4.0]), [0.5]).estimate.tolist()
     [[2.0]]
@@ -89,6 +98,8 @@ def quantile(
         raise SurveyError(f"The probabilities of quantiles lie between 0 and 1, not {list(probabilities)}.")
     if rule not in get_args(Rule):
         raise SurveyError(f"Unknown rule {rule!r}. {nearest(str(rule), get_args(Rule))}")
+    if around not in get_args(Around):
+        raise SurveyError(f"Unknown way around {around!r}. {nearest(str(around), get_args(Around))}")
     measure = numbers if isinstance(numbers, Measure) else Measure.of(numbers)
     names, row, group = measure.members(by)
     shape = (len(names), p.size)
@@ -99,11 +110,12 @@ def quantile(
         w = measure.design.weight[rows]
         if not w.any():
             continue
-        steps = _Steps.of(measure.values[rows].ravel(), (w[:, None] * measure.part[rows]).ravel())
+        at = Positions.of(measure.values[rows].ravel(), (w[:, None] * measure.part[rows]).ravel(), rule)
+        least, most = at.numbers.min(), at.numbers.max()
         inside = np.zeros(measure.design.n, dtype=np.bool_)
         inside[rows] = True
         for j in range(p.size):
-            q = steps.quantile(p[j], rule)
+            q = at.quantile(p[j])
             below = ((measure.values <= q) * measure.part).sum(axis=1)
             whole = measure.part.sum(axis=1)
             indicator = Measure(
@@ -112,34 +124,12 @@ def quantile(
             )  # fmt: skip
             found = mean(indicator, level=level)
             n[g], df[g] = found.n[0], found.df[0]
-            one = (found.estimate[:, None], found.se[:, None], found.df, found.n.astype(np.float64))
+            share = found.estimate if around == "estimate" else p[j : j + 1]
+            one = (share[:, None], found.se[:, None], found.df, found.n.astype(np.float64))
             share_low, share_high = (float(b[0, 0]) for b in bounds(*one, interval=interval, level=level, cap=False))
             estimate[g, j] = q
-            low[g, j] = steps.numbers[0] if share_low < 0 else steps.quantile(share_low, rule)
-            high[g, j] = steps.numbers[-1] if share_high > 1 else steps.quantile(share_high, rule)
+            low[g, j] = least if share_low < 0 else at.quantile(share_low)
+            high[g, j] = most if share_high > 1 else at.quantile(share_high)
         with np.errstate(invalid="ignore"):
             se[g] = (high[g] - low[g]) / (2 * special.stdtrit(df[g], (1 + level) / 2))
     return Quantiles(measure.name, tuple(p.tolist()), names, estimate, se, low, high, n, df, level)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Steps:
-    """A weighted distribution: distinct numbers, rising, and the weight at or below each."""
-
-    numbers: Floats
-    reach: Floats
-
-    @classmethod
-    def of(cls, values: Floats, weight: Floats) -> _Steps:
-        used = weight != 0
-        distinct, place = np.unique(values[used], return_inverse=True)
-        return cls(distinct, np.cumsum(np.bincount(place, weights=weight[used])))
-
-    def quantile(self, p: float, rule: Rule) -> float:
-        wanted = p * self.reach[-1]
-        # Sums in another order differ in the last digits; a share of exactly p counts as reached.
-        slack = 1e-12 * self.reach[-1]
-        at = min(int(np.searchsorted(self.reach, wanted - slack)), self.numbers.size - 1)
-        if rule == "school" and abs(self.reach[at] - wanted) <= slack and at + 1 < self.numbers.size:
-            return float(self.numbers[at] + self.numbers[at + 1]) / 2
-        return float(self.numbers[at])

@@ -49,6 +49,7 @@ class Shares:
     captured_mass, captured_mass_min: weighted mean and least probability that a model put on any listed option; None
         for people.
     interval, level: how low and high were made.
+    weight_sum: (G,) weights of those n added up: the people they stand for, where weights are inverse probabilities.
     """
 
     question: Question
@@ -71,6 +72,7 @@ class Shares:
     interval: Interval
     level: float
     note: str = ""
+    weight_sum: Floats | None = field(default=None, repr=False)
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -89,6 +91,13 @@ class Shares:
             return None
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(self.n[:, None] / self.deff_wr)
+
+    @property
+    def deff_wor(self) -> Floats | None:
+        """(G, K) design effects against a sample without replacement from `weight_sum` people, as R's deff=TRUE."""
+        if self.deff_wr is None or self.weight_sum is None:
+            return None
+        return np.asarray(self.deff_wr / (1 - self.n / self.weight_sum)[:, None])
 
     def table(self) -> pl.DataFrame:
         """Return one row per group and option; null where a number is not defined.
@@ -173,7 +182,7 @@ def estimate(
     rest: dict[str, Any] = dict(  # noqa: C408
         question=question, source=answers.source, groups=names, share=p, n=n, n_eff_kish=np.nan_to_num(kish),
         nonsubstantive=nonsubstantive, volunteered=volunteered, missing=missing, captured_mass=captured[0],
-        captured_mass_min=captured[1], interval=interval, level=level,
+        captured_mass_min=captured[1], interval=interval, level=level, weight_sum=W,
     )  # fmt: skip
     if answers.exact:
         low, high = _spread(answers, p)

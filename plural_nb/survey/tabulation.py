@@ -175,6 +175,7 @@ class _Cells:
             question=question, source=source, groups=self.names, share=p, se=se, low=low, high=high, covariance=V,
             deff_wr=deff, n=n, df=df, n_eff_kish=kish, nonsubstantive=left_out[0], volunteered=left_out[1],
             missing=left_out[2], captured_mass=None, captured_mass_min=None, interval=interval, level=level, note=note,
+            weight_sum=W,
         )  # fmt: skip
 
     def _by_cell(self, column: Ints, J: int, weight: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Associations equal R's vcd-like Cramér's V, psych's tetrachoric and polycor's maximum likelihood."""
+"""Associations are at their maximum likelihood, and tables are those of the people who answered."""
 
 import numpy as np
 import pytest
@@ -6,32 +6,8 @@ from scipy import stats
 
 from plural_nb.answers import Answers
 from plural_nb.errors import SurveyError
-from plural_nb.survey.association import binormal, cramers_v, cross_table, polychoric, tetrachoric
+from plural_nb.survey.association import binormal, cramers_v, cross_table, digby, phi, polychoric, tetrachoric
 from plural_nb.survey.question import ask_for
-
-
-def test_cramers_v_equals_r(reference):
-    rows = reference("assoc.json")
-    assert len(rows) >= 12
-    for row in rows:
-        if "cramers_v" in row:
-            assert cramers_v(row["table"], corrected=False) == pytest.approx(row["cramers_v"], rel=1e-10, abs=1e-14)
-        if "cramers_v_bergsma" in row:
-            assert cramers_v(row["table"]) == pytest.approx(row["cramers_v_bergsma"], rel=1e-10, abs=1e-14)
-
-
-def test_polychoric_and_tetrachoric_equal_r(reference):
-    compared = 0
-    for row in reference("assoc.json"):
-        if "polychor_ml" in row:
-            # R's optimiser is the coarser side: its correlation of a larger table is less likely than ours (below).
-            near = 3e-5 if np.shape(row["table"]) == (2, 2) else 3e-4
-            assert polychoric(row["table"]).rho == pytest.approx(row["polychor_ml"], abs=near), row["table_id"]
-            compared += 1
-        if "psych_correct_0.5" in row:
-            assert tetrachoric(row["table"]).rho == pytest.approx(row["psych_correct_0.5"], abs=3e-5), row["table_id"]
-            compared += 1
-    assert compared >= 17
 
 
 def test_no_correlation_nearby_is_likelier(reference):
@@ -73,10 +49,33 @@ def test_a_known_correlation_comes_back():
     assert polychoric(table.T * 7).rho == pytest.approx(polychoric(table).rho, abs=1e-6)
 
 
+def test_the_standard_error_is_the_spread_over_samples():
+    r = np.random.default_rng(1)
+    p = np.array([[0.3, 0.1], [0.15, 0.45]])
+    made = [polychoric(r.multinomial(500, p.ravel()).reshape(2, 2)) for _ in range(150)]
+    spread = np.std([found.rho for found in made], ddof=1)
+    assert np.mean([found.se for found in made]) == pytest.approx(spread, rel=0.15)
+    # Four times the people, half the error.
+    assert polychoric(4 * 500 * p).se == pytest.approx(polychoric(500 * p).se / 2, rel=1e-4)
+
+
+def test_phi_is_the_correlation_of_two_indicators():
+    x, y = np.repeat([1, 1, 0, 0], [40, 20, 10, 30]), np.repeat([1, 0, 1, 0], [40, 20, 10, 30])
+    assert phi([[40, 20], [10, 30]]) == pytest.approx(np.corrcoef(x, y)[0, 1])
+    assert digby([[40, 20], [10, 30]], power=1) == pytest.approx((1200 - 200) / (1200 + 200))
+    with pytest.raises(SurveyError, match="phi is of two by two options"):
+        phi([[1, 2, 3], [3, 4, 5]])
+    with pytest.raises(SurveyError, match="Unknown thresholds 'margin'"):
+        polychoric([[40, 20], [10, 30]], thresholds="margin")
+
+
 def test_a_perfect_table_is_said_to_be_at_the_limit():
     found = polychoric([[30, 0], [0, 20]])
     assert found.rho == 1.0
     assert "limit" in found.note
+    # With an empty cell the likelihood rises all the way; optimisers stop where it is flat to rounding.
+    assert polychoric([[20, 0], [10, 15]]).rho == 1.0
+    assert np.isnan(found.se)
     assert "empty cell was taken as 0.5" in tetrachoric([[20, 0], [10, 15]]).note
 
 

@@ -12,7 +12,7 @@ from plural_nb.survey.likelihood import fit_ordered
 from plural_nb.survey.measure import Measure
 from plural_nb.survey.question import Option, Question, ask_for
 from plural_nb.survey.regression import regress
-from plural_nb.survey.replicates import Replicates, jackknife
+from plural_nb.survey.replicates import jackknife
 
 RELATIVE = 1e-8
 YES_NO = ask_for("?", ["Yes", "No"])
@@ -23,44 +23,6 @@ def named(term):
         if term.startswith(column) and term != column:
             return f"{column}: {term[len(column) :]}"
     return {"(Intercept)": "(intercept)"}.get(term, term)
-
-
-@pytest.fixture(scope="module")
-def fitted(likert, designs, oracle, reference):
-    frame = likert.with_columns(y5=(pl.col("q1") >= 4).cast(pl.Float64))
-    weight = designs["likert"].weight
-    factors = likert.select("psu").join(
-        pl.read_csv(oracle / "rep_likert_brr.csv"), on="psu", how="left", maintain_order="left"
-    )
-    brr = Replicates.brr(factors.drop("psu").to_numpy() * weight[:, None], centre="mean")
-    all_designs = {"likert": designs["likert"], "likert_brr": Design(weight, replicates=brr)}
-    made = []
-    for row in reference("glm.json"):
-        if row["family"] == "svyolr_logistic":
-            continue
-        outcome, _, predictors = row["formula"].partition(" ~ ")
-        measure = Measure.of(frame[outcome], all_designs[row["design"]], name=outcome)
-        family = {"quasibinomial": "logistic", "gaussian": "linear"}[row["family"]]
-        made.append((row, regress(measure, frame, predictors.split(" + "), family=family)))
-    return made
-
-
-def test_coefficients_errors_and_tests_equal_r(fitted):
-    assert len(fitted) == 4
-    for row, ours in fitted:
-        place = [ours.names.index(named(term)) for term in row["terms"]]
-        assert (ours.df_residual, ours.df) == (row["df_resid"], row["degf"])
-        low, high = ours.bounds
-        for name, values in (("coef", ours.coefficient), ("se", ours.se), ("t", ours.t), ("p", ours.p),
-                             ("ci_lo_resid", low), ("ci_hi_resid", high)):  # fmt: skip
-            np.testing.assert_allclose(values[place], row[name], rtol=1e-7, err_msg=name)
-        np.testing.assert_allclose(ours.coefficient[place], row["coef"], rtol=RELATIVE)
-        scale = np.sqrt(np.outer(np.diag(row["vcov"]), np.diag(row["vcov"])))
-        np.testing.assert_allclose(ours.covariance[np.ix_(place, place)] / scale, row["vcov"] / scale, atol=RELATIVE)
-        if "term_test" in row:
-            test = row["term_test"]
-            expected = (test["F"], test["df"], test["ddf"], test["p"])
-            assert ours.test(test["term"]) == pytest.approx(expected, rel=1e-7)
 
 
 def test_a_regression_on_a_group_is_the_t_test_of_r(likert, likert_answers, designs, reference):

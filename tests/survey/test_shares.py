@@ -298,3 +298,38 @@ def test_all_missing_answers_are_an_error():
         estimate(Answers.from_places(TEA, [None, None, None]))
     with pytest.raises(SurveyError, match="Nobody is in this population"):
         estimate(Answers.from_places(TEA, [0, 1], domain=np.zeros(2, dtype=bool)))
+
+
+def test_a_stratum_with_one_psu_fails_by_default_and_says_what_to_choose(likert, likert_answers):
+    frame = likert.filter(likert["psu"] != "h01p2")
+    columns = (frame[name].to_numpy() for name in ("weight", "stratum", "psu"))
+    with pytest.raises(SurveyError, match=r"1 of 24 strata have a single PSU.*'centre', 'scale' or 'skip'"):
+        estimate(likert_answers(frame, "q1", Design.from_columns(*columns)))
+
+
+def test_a_domain_is_not_a_filtered_file(likert, likert_answers, designs):
+    # Deleting everybody else's rows loses the PSUs without members, and with them part of the variance.
+    rare = (likert["gender"] == "other").to_numpy()
+    as_domain = estimate(likert_answers(likert, "q1", designs["likert"]).within(rare))
+    frame = likert.filter(rare)
+    columns = (frame[name].to_numpy() for name in ("weight", "stratum", "psu"))
+    filtered = estimate(likert_answers(frame, "q1", Design.from_columns(*columns, lonely="skip")))
+    np.testing.assert_allclose(as_domain.share, filtered.share)
+    assert as_domain.n[0] == filtered.n[0]
+    assert (as_domain.se[0] > 1.05 * filtered.se[0]).any()
+
+
+def test_a_share_of_all_or_none_has_no_design_effect(likert, likert_answers, designs):
+    shares = estimate(likert_answers(likert, "rare", designs["likert"]), by=likert["gender"])
+    none = shares.groups.index("other")
+    assert shares.share[none].tolist() == [1, 0]
+    assert np.isnan(shares.deff_wr[none]).all()
+    assert np.isnan(shares.deff_wor[none]).all()
+    assert (shares.high - shares.low)[none].min() > 0
+
+
+def test_an_interval_keeps_to_0_and_1_and_to_its_share(likert, likert_answers, designs):
+    for kind in ("logit", "korn-graubard", "arcsine", "wilson"):
+        shares = estimate(likert_answers(likert, "rare", designs["likert"]), by=likert["age_group"], interval=kind)
+        assert ((shares.low >= 0) & (shares.low <= shares.share)).all(), kind
+        assert ((shares.high <= 1) & (shares.high >= shares.share)).all(), kind
