@@ -1,10 +1,23 @@
 """Charts: specs and rows, drawn alike in a live widget, in a notebook's output and in a file."""
 
+from plural_nb.charts.breakdown import means_by_group, shares_by_group
 from plural_nb.charts.chart import Chart
+from plural_nb.charts.information import information_kept
 from plural_nb.charts.renderer import enable_offline_renderer
 from plural_nb.charts.shares import humans_and_model
+from plural_nb.charts.trend import trend_lines
+from plural_nb.charts.weights import weight_histogram
 
 # Altair's own default shows nothing in JupyterLab without internet, so importing charts sets one that does.
 enable_offline_renderer()
 
-__all__ = ["Chart", "enable_offline_renderer", "humans_and_model"]
+__all__ = [
+    "Chart",
+    "enable_offline_renderer",
+    "humans_and_model",
+    "information_kept",
+    "means_by_group",
+    "shares_by_group",
+    "trend_lines",
+    "weight_histogram",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMATS = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png", "html": "text/html"}
 _PIXELS_PER_UNIT = 2.0
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 Section = tuple[str, str]
 
@@ -65,7 +67,8 @@ def svg(chart: Chart, *, ink: str = INK, paper: str = PAPER, titled: bool = True
     if titled:
         spec["padding"] = {side: max(16, size) for side, size in spec["padding"].items()}
     picture = vl_convert.vegalite_to_svg(_coloured(spec, ink, paper), vl_version=vega_lite_version())
-    return str(picture)
+    # Labels of old files may hold characters that no XML may.
+    return _NOT_XML.sub("", str(picture))
 
 
 def vega_lite_version() -> str:
