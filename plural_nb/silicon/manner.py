@@ -12,6 +12,9 @@ from plural_nb.silicon.prompt import EXAMPLES, Mode
 Method = Literal["letter", "text", "text_mean", "text_pmi", "number", "sampled"]
 MOST_SAMPLES = 10_000
 
+# In-context examples by name: how many, and how many draws of their answers are averaged.
+IN_CONTEXT = {"none": (0, 1), "sorensen2024": (3, 5)}
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -63,3 +66,19 @@ class Manner:
             raise ModelError(f"samples must be between 1 and {MOST_SAMPLES:,}, not {self.samples}.")
         if self.method == "number" and self.order != "as_asked":
             raise ModelError("The method 'number' shows no options, so they have no order. Leave order='as_asked'.")
+
+
+def examples_named(name: str) -> dict[str, int]:
+    """Return `examples` and `variants` of in-context examples known by a name.
+
+    "none", or "sorensen2024": three examples whose answers are letters drawn at random, drawn anew for each of five
+    variants, whose rows count equally (Sorensen et al. 2024, App. A). The examples themselves are ours.
+
+    Raises ModelError, naming the nearest right name.
+
+    >>> examples_named("sorensen2024")
+    {'examples': 3, 'variants': 5}
+    """
+    if name not in IN_CONTEXT:
+        raise ModelError(f"Unknown in-context examples {name!r}. {nearest(str(name), IN_CONTEXT)}")
+    return dict(zip(("examples", "variants"), IN_CONTEXT[name], strict=True))

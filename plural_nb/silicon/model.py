@@ -5,31 +5,38 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from plural_nb.answers import Answers, Source
+from plural_nb.answers import Answers, Bools, Source
 from plural_nb.errors import ModelError
 from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
 from plural_nb.silicon.holding import HeldModel
-from plural_nb.silicon.manner import Manner, Method
+from plural_nb.silicon.manner import Manner, Method, examples_named
 from plural_nb.silicon.methods import prompts_for
 from plural_nb.silicon.orders import Order
 from plural_nb.silicon.posing import People, Posed, require_askable, require_room
 from plural_nb.silicon.process import WorkerProcess
+from plural_nb.silicon.progress import Progress, told
 from plural_nb.silicon.prompt import Mode, Prompt, Reply
 from plural_nb.silicon.remembering import Memory
+from plural_nb.silicon.rounds import OnAnswers, ask_in_rounds
 from plural_nb.silicon.settings import Settings, default_threads, repacking_crashes
+from plural_nb.silicon.shards import Shard
+from plural_nb.silicon.spreading import MakesExecutor, ask_elsewhere, naming_people
 from plural_nb.silicon.store import Store
 from plural_nb.survey.design import Design
 from plural_nb.survey.question import Question
 
-Progress = Callable[[int, int], None]
 DEFAULT_EXAMPLES = 3
 
 
@@ -69,6 +76,7 @@ class Model:
         self.file = file
         self._held = HeldModel(file.path, settings, command)
         self._asking = threading.Lock()
+        self._stop: threading.Event | None = None  # of a run on an executor
         self._identity = _identity(file.path)
         with self._asking:
             self._held.start()
@@ -121,8 +129,13 @@ class Model:
         wordings: bool = False,
         scramble_scales: bool = False,
         system: str = "",
+        in_context: str | None = None,
         design: Design | None = None,
+        until_margin: float | None = None,
+        executor: Executor | MakesExecutor | None = None,
+        progress: bool = True,
         on_progress: Progress | None = None,
+        on_answers: OnAnswers | None = None,
     ) -> Answers:
         """Ask one question and return the probability of each option (definitions, section 2).
 
@@ -131,9 +144,15 @@ class Model:
             backstories for n rows (kind "personas"), to be weighted by `design`.
         mode: "chat" through the model's own template, "completion" as plain text; None takes chat where there is a
             template. examples: in-context examples, 0 to 3; None takes 0 for chat, and for completion what the
-            model's card says, else 3.
+            model's card says, else 3. in_context: a name for both instead: "none", or "sorensen2024", three examples
+            in five variants (Sorensen et al. 2024, App. A), as plain text unless mode says else.
         method, order, variants, seed, samples, wordings, scramble_scales, system: how it is put; see `Manner`.
-        on_progress: called with (prompts answered, prompts in all).
+        until_margin: ask people in random order (drawn by seed) only until the 95% margin of error of every share is
+            at most this (0.02 for ±2 points); who was not asked is outside the domain of the answers, and `about`
+            says how many were. on_answers: called with the answers so far, people in random order.
+        executor: spreads the prompts over processes or machines; see `plural_nb.silicon.spreading.spread`.
+        progress: whether a run of more than a second shows a bar. on_progress: called instead with (prompts answered,
+            prompts in all).
 
         The row of each prompt (wording, order, variant) is normalised and then averaged with equal weight;
         `captured_mass` is the mean over a row's prompts and `captured_mass_min` the least, and every prompt's own
@@ -155,21 +174,38 @@ class Model:
             wordings=wordings,
             scramble_scales=scramble_scales,
             system=system,
+            in_context=in_context,
         )
+        name: Callable[[int], str] = "person {}".format
+        domain: Bools | None = None
+        single = people is None and isinstance(persona, str)
         if people is not None:
             if design is not None or persona != "":
                 raise ModelError("people bring their own backstories and design: leave persona and design out.")
-            return self._ask_people([question], people, manner, on_progress)[0]
-        single = isinstance(persona, str)
-        personas = [persona] if isinstance(persona, str) else list(persona)
-        require_askable(question, personas, design)
-        posed = Posed.of(question, personas, manner)
-        return posed.answers(
-            self.replies(posed.prompts, on_progress=on_progress),
-            Source("model" if single else "personas", self.name, self.file.label),
-            design=design or Design(np.ones(len(personas))),
-            about=f"speaking as: {persona}" if single and persona else "",
-        )
+            [posed] = self._pose([question], people, manner)
+            design, domain, about, name = people.design, people.domain, people.about, people.name
+        else:
+            personas = [persona] if isinstance(persona, str) else list(persona)
+            require_askable(question, personas, design)
+            posed = Posed.of(question, personas, manner)
+            design = design or Design(np.ones(len(personas)))
+            about = f"speaking as: {persona}" if single and persona else ""
+        whom: dict[str, Any] = {"design": design, "domain": domain, "about": about}
+        source = Source("model" if single else "personas", self.name, self.file.label)
+        ask = partial(self.replies, executor=executor)
+        with told(self.name, progress, on_progress) as report, naming_people([posed], name):
+            if until_margin is None and on_answers is None:
+                return posed.answers(ask(posed.prompts, on_progress=report), source, **whom)
+            return ask_in_rounds(
+                posed,
+                ask,
+                source,
+                **whom,
+                until_margin=until_margin,
+                on_answers=on_answers,
+                on_progress=report,
+                seed=seed,
+            )
 
     def ask_all(
         self,
@@ -178,6 +214,8 @@ class Model:
         people: People,
         mode: Mode | None = None,
         examples: int | None = None,
+        executor: Executor | MakesExecutor | None = None,
+        progress: bool = True,
         on_progress: Progress | None = None,
         **how: Any,
     ) -> dict[str, Answers]:
@@ -185,8 +223,13 @@ class Model:
 
         Arguments and errors as in `ask`; on_progress counts the prompts of all questions.
         """
-        answers = self._ask_people(list(questions), people, self._manner(mode, examples, **how), on_progress)
-        return {one.question.key: one for one in answers}
+        posed = self._pose(questions, people, self._manner(mode, examples, **how))
+        with told(self.name, progress, on_progress) as report, naming_people(posed, people.name):
+            prompts = [prompt for one in posed for prompt in one.prompts]
+            replies = iter(self.replies(prompts, on_progress=report, executor=executor))
+        source = Source("personas", self.name, self.file.label)
+        whom: dict[str, Any] = {"design": people.design, "domain": people.domain, "about": people.about}
+        return {one.question.key: one.answers(list(islice(replies, len(one.prompts))), source, **whom) for one in posed}
 
     def prepare(
         self,
@@ -208,7 +251,13 @@ class Model:
         """What the model makes of one prompt; errors as in `ask`."""
         return self.replies([prompt])[0]
 
-    def replies(self, prompts: Sequence[Prompt], *, on_progress: Progress | None = None) -> list[Reply]:
+    def replies(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        on_progress: Progress | None = None,
+        executor: Executor | MakesExecutor | None = None,
+    ) -> list[Reply]:
         """What the model makes of each prompt, in their order; identical prompts are asked once."""
         self._notice_replaced_file()
         known = self._memory.known(prompts)
@@ -216,7 +265,7 @@ class Model:
             with self._asking:
                 self._notice_replaced_file()
                 self._memory.known(prompts)  # another kernel may have asked meanwhile
-                self._ask_unknown(prompts, on_progress or (lambda done, total: None))
+                self._ask_unknown(prompts, on_progress or (lambda done, total: None), executor)
                 known = self._memory.known(prompts)
         elif on_progress:
             on_progress(len(prompts), len(prompts))
@@ -250,9 +299,12 @@ class Model:
     def cancel(self) -> None:
         """End the request that another thread is waiting for; it raises Cancelled there. Does nothing otherwise."""
         self._held.cancel()
+        if (stop := self._stop) is not None:
+            stop.set()
 
     def close(self) -> None:
         """End the worker process; a request that runs in another thread raises Cancelled there."""
+        self.cancel()
         self._held.close()
         self._memory.store.close()
 
@@ -260,7 +312,13 @@ class Model:
     def _process(self) -> WorkerProcess | None:
         return self._held.process
 
-    def _manner(self, mode: Mode | None, examples: int | None, **how: Any) -> Manner:
+    def _manner(self, mode: Mode | None, examples: int | None, *, in_context: str | None = None, **how: Any) -> Manner:
+        if in_context is not None:
+            named = examples_named(in_context)
+            if examples not in (None, named["examples"]) or how.get("variants", 5) not in (5, named["variants"]):
+                raise ModelError(f"in_context={in_context!r} says examples and variants itself: leave them out.")
+            examples, how["variants"] = named["examples"], named["variants"]
+            mode = mode or ("completion" if examples else None)
         manner = Manner(mode=mode or ("chat" if self.file.is_chat else "completion"), examples=examples or 0, **how)
         if manner.mode == "chat" and not self.file.is_chat:
             raise ModelError(
@@ -272,43 +330,41 @@ class Model:
             manner = replace(manner, examples=DEFAULT_EXAMPLES if card is None else card)
         return manner
 
-    def _ask_people(
-        self, questions: Sequence[Question], people: People, manner: Manner, on_progress: Progress | None
-    ) -> list[Answers]:
+    def _pose(self, questions: Sequence[Question], people: People, manner: Manner) -> list[Posed]:
         posed = [Posed.of(question, people.told(question), manner, where=people.where) for question in questions]
         for one in posed:
             require_room(one, people, int(self._held.facts.get("limit") or 0), self.count_tokens)
-        replies = self.replies([prompt for one in posed for prompt in one.prompts], on_progress=on_progress)
-        source = Source("personas", self.name, self.file.label)
-        answers, begin = [], 0
-        for one in posed:
-            here = replies[begin : begin + len(one.prompts)]
-            begin += len(one.prompts)
-            answers.append(one.answers(here, source, design=people.design, domain=people.domain, about=people.about))
-        return answers
+        return posed
 
-    def _ask_unknown(self, prompts: Sequence[Prompt], on_progress: Progress) -> None:
-        distinct = dict.fromkeys(prompts)
-        missing = [prompt for prompt in distinct if prompt not in self._memory]
-        copies = dict.fromkeys(distinct, 0)
-        for prompt in prompts:
-            copies[prompt] += 1
+    def _ask_unknown(
+        self, prompts: Sequence[Prompt], on_progress: Progress, executor: Executor | MakesExecutor | None
+    ) -> None:
+        copies = Counter(prompts)
+        missing = [prompt for prompt in copies if prompt not in self._memory]
         done = len(prompts) - sum(copies[prompt] for prompt in missing)
         on_progress(done, len(prompts))
 
-        def keep(frame: dict[str, Any]) -> None:
+        def keep(told: Sequence[tuple[Prompt, dict[str, Any]]]) -> None:
             nonlocal done
-            told = [(missing[one["place"]], one) for one in frame["replies"]]
-            self._memory.learn(told)
-            done += sum(copies[prompt] for prompt, _ in told)
+            new = [(prompt, one) for prompt, one in told if prompt not in self._memory]
+            self._memory.learn(new)
+            done += sum(copies[prompt] for prompt, _ in new)
             on_progress(done, len(prompts))
 
         if not missing:
             return
         try:
+            if executor is not None:
+                self._stop = threading.Event()
+                part = Shard(str(self.file.path.absolute()), self._memory.model, self.settings)
+                ask_elsewhere(part, list(copies), executor, known=self._memory.__contains__, keep=keep, stop=self._stop)
+                return
             sent = [prompt.frame() for prompt in missing]
-            self._held.facts |= self._held.request("ask", on_event=keep, prompts=sent)
+            self._held.facts |= self._held.request(
+                "ask", on_event=lambda frame: keep([(missing[r["place"]], r) for r in frame["replies"]]), prompts=sent
+            )
         finally:
+            self._stop = None
             self._memory.store.flush()
 
     def _notice_replaced_file(self) -> None:

@@ -217,7 +217,7 @@ def test_no_probability_at_all_is_a_missing_row(tiny: Model, monkeypatch: pytest
     [prompt] = tiny.prepare(QUESTION, examples=0)
     nothing = Reply(prompt.text, (), (), (0.0, 0.0, 0.0), (0, 1, 2))
     half = Reply(prompt.text, (), (), (0.5, 0.0, 0.0), (0, 1, 2))
-    monkeypatch.setattr(tiny, "replies", lambda prompts, on_progress=None: [half, nothing][: len(prompts)])
+    monkeypatch.setattr(tiny, "replies", lambda prompts, **_: [half, nothing][: len(prompts)])
     answers = tiny.ask(QUESTION, persona=["a", "b"], examples=0)
     assert answers.rows.tolist() == [[1, 0, 0], [0, 0, 0]]
     assert answers.captured_mass.tolist() == [0.5, 0.0]
