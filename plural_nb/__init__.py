@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from plural_nb.answers import Answers, Source
     from plural_nb.comparison.comparison import Comparison, compare
     from plural_nb.errors import Cancelled, ModelCrashed, ModelError, PluralError, SurveyError
+    from plural_nb.personas.personas import Personas
+    from plural_nb.personas.template import Template
     from plural_nb.silicon.finding import find_models
     from plural_nb.silicon.gguf import ModelFile
     from plural_nb.silicon.model import Model, open_model
@@ -50,6 +52,8 @@ _HOME = {
     "ModelError": "errors",
     "PluralError": "errors",
     "SurveyError": "errors",
+    "Personas": "personas.personas",
+    "Template": "personas.template",
     "find_models": "silicon.finding",
     "ModelFile": "silicon.gguf",
     "Model": "silicon.model",
@@ -83,6 +87,7 @@ __all__ = [
     "ModelError",
     "ModelFile",
     "Option",
+    "Personas",
     "PluralError",
     "Population",
     "Question",
@@ -90,6 +95,7 @@ __all__ = [
     "Source",
     "Survey",
     "SurveyError",
+    "Template",
     "Trait",
     "ask_for",
     "compare",

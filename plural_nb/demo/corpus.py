@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from plural_nb.silicon.backstory import tell
+from plural_nb.personas.population import tell
 from plural_nb.silicon.prompt import LETTERS, Message, letter_prompts
 from plural_nb.survey.library import load_survey
 from plural_nb.survey.question import Question

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from plural_nb.comparison.distances import entropy, js_distance
 from plural_nb.demo.corpus import Respondents
-from plural_nb.silicon.backstory import tell
+from plural_nb.personas.population import tell
 from plural_nb.silicon.prompt import letter_prompts
 
 Floats = npt.NDArray[np.float64]

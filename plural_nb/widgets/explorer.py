@@ -265,7 +265,7 @@ class Explorer(anywidget.AnyWidget):
         """What the model is to be asked; None where none is chosen."""
         persona = ""
         if self.speaks == "population":
-            from plural_nb.silicon.backstory import of_population
+            from plural_nb.personas.population import of_population
 
             persona, left_out = of_population(self._survey, population)
             self.voice = {"text": persona, "left_out": list(left_out)}

@@ -19,7 +19,6 @@ from plural_nb.comparison.published import published
 from plural_nb.comparison.question_sample import QuestionSample, clusters_of
 from plural_nb.demo.corpus import Respondents
 from plural_nb.errors import PluralError
-from plural_nb.silicon.backstory import backstories
 from plural_nb.silicon.model import open_model
 from plural_nb.survey.design import Design
 from plural_nb.survey.question import Option, Question, ask_for
@@ -263,8 +262,7 @@ def test_the_demo_pair_shows_it_as_personas_of_people_never_seen_too(folks, both
             people = folks[name]
             rows = people.tested(key)
             rows = rows[np.arange(most) * rows.size // most]
-            told = [trait for trait in people.survey.traits if trait != key]
-            stories = backstories(people.survey, rows, told)
+            stories = [" ".join(people.sentences(int(row), (key,))) for row in rows]
             weight = Design(people.survey.design.weight[rows])
             return model.ask(question, persona=stories, mode="completion", design=weight)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from plural_nb.errors import SurveyError
-from plural_nb.silicon.backstory import backstories, backstory, of_population
+from plural_nb.personas.population import of_population, tell
+from plural_nb.personas.telling import backstories
 from plural_nb.survey.library import load_survey
 from plural_nb.survey.survey import Population, Survey
 
@@ -19,7 +20,7 @@ def sentences(survey: Survey, row: int) -> list[str]:
 
 def test_a_backstory_tells_every_known_trait_once_in_the_codebooks_order(survey: Survey) -> None:
     for row in (0, 17, 4000, survey.n - 1):
-        assert backstory(survey, row) == " ".join(sentences(survey, row))
+        assert backstories(survey, [row]) == [tell(sentences(survey, row))]
 
 
 def test_traits_are_told_in_the_order_asked_for(survey: Survey) -> None:
@@ -31,8 +32,8 @@ def test_traits_are_told_in_the_order_asked_for(survey: Survey) -> None:
 def test_a_missing_trait_is_left_out(survey: Survey) -> None:
     row = int((survey.trait_codes["income"] < 0).argmax())
     assert survey.trait_codes["income"][row] == -1
-    assert "income" not in backstory(survey, row)
-    assert backstory(survey, row, ["income"]) == ""
+    assert "income" not in backstories(survey, [row])[0]
+    assert backstories(survey, [row], ["income"])[0] == ""
 
 
 def test_shuffling_keeps_the_sentences_and_depends_on_seed_and_row_alone(survey: Survey) -> None:
@@ -41,7 +42,7 @@ def test_shuffling_keeps_the_sentences_and_depends_on_seed_and_row_alone(survey:
     assert some == [everyone[5], everyone[900], everyone[3]]
     assert backstories(survey, [5], list(survey.traits)[::-1], order="shuffled", seed=7) == [everyone[5]]
     for row in (5, 900):
-        assert sorted(everyone[row]) == sorted(backstory(survey, row))
+        assert sorted(everyone[row]) == sorted(backstories(survey, [row])[0])
     assert everyone != backstories(survey, order="shuffled", seed=8)
 
 
@@ -64,7 +65,7 @@ def test_a_population_is_told_by_the_traits_with_one_level(survey: Survey) -> No
         (lambda s: backstories(s, traits=["agge"]), "age"),
         (lambda s: backstories(s, traits=["age", "age"]), "once"),
         (lambda s: backstories(s, [-1]), "rows 0 to"),
-        (lambda s: backstory(s, s.n), "rows 0 to"),
+        (lambda s: backstories(s, [s.n]), "rows 0 to"),
         (lambda s: backstories(s, order="shufled"), "shuffled"),
         (lambda s: of_population(s, Population({"age": "18 to 30"})), "18 to 29"),
     ],
