@@ -104,8 +104,11 @@ class Answers:
 
     @property
     def exact(self) -> bool:
-        """Whether this is a single model row, which has no sampling interval: it is exact for its prompt."""
-        return self.source.kind == "model" and self.design.n == 1
+        """Whether these are a model's rows without any sampling: one row for its prompt, or every cell of a grid."""
+        if self.source.kind == "model":
+            return self.design.n == 1
+        whole = self.design.fpc is not None and bool((self.design.fpc == 1).all())
+        return self.source.kind == "personas" and whole
 
     def within(self, domain: Bools) -> Answers:
         """Return the same answers spoken about only where `domain` (n,) holds too."""
