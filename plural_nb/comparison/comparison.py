@@ -1,53 +1,90 @@
-"""Two sets of answers to one question side by side: shares, distances, and what sampling alone would show."""
+"""Two sets of answers to one question side by side: shares, differences, distances, and what sampling would show."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from plural_nb.answers import Answers
-from plural_nb.comparison.distances import Floats, hellinger, js_distance, total_variation, wasserstein
-from plural_nb.comparison.noise import NoiseFloor, js_noise_floor
+from plural_nb.comparison.aligning import Align, align_options
+from plural_nb.comparison.baselines import OUTSIDE, UNIFORM, Baseline, baseline, everyone_else, guesses_of, uniform
+from plural_nb.comparison.intervals import t_reach
+from plural_nb.comparison.measuring import DISTANCE_NAMES as DISTANCE_NAMES
+from plural_nb.comparison.noise import NoiseFloor
+from plural_nb.comparison.pair_distances import PairDistances
+from plural_nb.comparison.pairs import pair, side
+from plural_nb.comparison.telling import captured_warning, sentence
+from plural_nb.comparison.verdict import Verdict, verdicts
 from plural_nb.errors import PluralError, nearest
+from plural_nb.survey.design import Ints
 from plural_nb.survey.question import Question
-from plural_nb.survey.shares import Interval, Shares, difference_covariance, estimate
+from plural_nb.survey.shares import Groups, Interval, Shares, group_codes
 
-# Below this captured mass a model's row says little of what it would answer (definitions, section 1).
-CAPTURED_THRESHOLD = 0.5
+if TYPE_CHECKING:
+    from plural_nb.charts.chart import Chart
 
-DISTANCE_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "js_distance": "Jensen–Shannon distance (base 2)",
-        "total_variation": "Total variation",
-        "hellinger": "Hellinger distance",
-        "wasserstein_normalised": "Wasserstein distance (share of the scale)",
-    }
-)
+Checked = Literal["not", "partly", "benchmarked"]
+By = Groups | Sequence[str | None] | npt.NDArray[Any] | pl.Series
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two answers to one question over the same options.
+    """Two answers to one question over the same options, in one group or in many.
 
-    a, b: the shares, options in a's order.
-    distances: by name, with the convention in it: "js_distance" (base 2), "total_variation", "hellinger", and
-        "wasserstein_normalised" where the question is ordinal or numeric. `DISTANCE_NAMES` has their full names.
-    floor: what sampling alone would show as js_distance.
+    a, b: the shares of both sides (G groups), options in a's order.
+    measured: every distance with its noise floor, interval and debiased value (`comparison.distance(name)`).
+    unaligned: options that stand on one side only and were left out.
+    checked: how far the second side was checked against people: "not" (no people on either side), "partly" (against
+        this question's people), "benchmarked" (as you said: against benchmarks too).
+
+    What is costly (replicates, baselines, verdicts) is made when first asked for, and kept.
     """
 
     a: Shares
     b: Shares
-    distances: Mapping[str, float]
-    floor: NoiseFloor
+    measured: PairDistances = field(repr=False)
+    codes: Ints | None = field(default=None, repr=False)
+    guesses: Mapping[str, Answers] = field(default_factory=dict, repr=False)
+    unaligned: tuple[str, ...] = ()
+    checked: Checked = "partly"
 
     @property
     def question(self) -> Question:
         """The question compared, in a's words."""
         return self.a.question
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups."""
+        return self.a.groups
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Groups that could not be compared, each with the reason."""
+        return self.measured.pairs.failed
+
+    @property
+    def distances(self) -> Mapping[str, float]:
+        """Distances of the only group, by names with the convention in them; `DISTANCE_NAMES` has the full ones.
+
+        Raises PluralError where there are several groups: `distance(name)` has one for each.
+        """
+        self._require_one_group("distances")
+        return MappingProxyType({name: float(self.measured.value(name)[0]) for name in self.measured.names})
+
+    @property
+    def floor(self) -> NoiseFloor:
+        """What sampling alone would show as js_distance, in the only group."""
+        self._require_one_group("floor")
+        return self.measured.floors.one("js_distance", 0)
 
     @property
     def noise_floor(self) -> float:
@@ -57,16 +94,15 @@ class Comparison:
     @property
     def captured_warning(self) -> str:
         """A sentence where less than half of a model's probability fell on the options; else empty."""
-        for shares in (self.a, self.b):
-            if shares.captured_mass is not None and shares.captured_mass < CAPTURED_THRESHOLD:
-                return (
-                    f"Only {_percent(shares.captured_mass)} of the probability of {shares.source.name} fell on the "
-                    "options: its bars are what is left after most of its answer was set aside, so don't lean on them."
-                )
-        return ""
+        return captured_warning(self.a, self.b)
+
+    def sentence(self) -> str:
+        """Return the comparison in plain text: the leading option on both sides, the distance, the noise, the rest."""
+        self._require_one_group("sentence()")
+        return sentence(self.a, self.b, self.distances["js_distance"], self.floor)
 
     def table(self) -> pl.DataFrame:
-        """Return one row per side and option: source, kind, option, n, share, se, low, high, exact.
+        """Return one row per side, group and option: source, kind, group, option, n, share, se, low, high, exact.
 
         `se` and `n` are null for an exact model row, whose low and high are its range over orders and wordings.
         """
@@ -82,126 +118,194 @@ class Comparison:
             )  # fmt: skip
         return pl.concat(frames)
 
-    def sentence(self) -> str:
-        """Return the comparison in plain text: the leading option on both sides, the distance, the noise, the rest."""
-        k = int(np.argmax(self.a.share[0]))
-        option = self.a.options[k]
-        parts = [f"{_said(self.a, k, option)}; {_said(self.b, k)}."]
-        parts.append(f"The Jensen–Shannon distance (base 2) is {self.distances['js_distance']:.2f}{self._noise()}.")
-        for shares in (self.a, self.b):
-            if float(shares.nonsubstantive[0]) >= 0.005:
-                parts.append(_capital(f"{_percent(shares.nonsubstantive[0])} of {_whose(shares)} gave no opinion."))
-            mass = shares.captured_mass
-            if mass is not None and mass >= CAPTURED_THRESHOLD and 1 - mass >= 0.005:
-                parts.append(_capital(f"{_percent(1 - mass)} of {_whose(shares)} fell outside the options."))
-        return " ".join([*parts, self.captured_warning]).strip()
+    def differences(self) -> pl.DataFrame:
+        """Return one row per group and option: both shares and their difference a − b, with se, low and high.
 
-    def _noise(self) -> str:
-        if self.floor.method == "none":
-            return "; both are exact for their prompts"
-        about = f"about {self.noise_floor:.2f}" if self.noise_floor >= 0.005 else "less than 0.01"
-        if self.a.exact or self.b.exact:
-            return f"; a sample of this size would show {about} even if the two agreed"
-        same = int(self.a.n[0]) == int(self.b.n[0])
-        return f"; two samples of {'this size' if same else 'these sizes'} from one truth would show {about}"
+        The variance is that of the difference, in which people, PSUs and strata that both sides share are counted
+        once; bounds are the difference ∓ t·se. A group that failed has nulls and its reason.
+        """
+        pairs = self.measured.pairs
+        G, K = self.a.share.shape
+        gap = self.a.share - self.b.share
+        se = np.sqrt(np.maximum(np.einsum("gkk->gk", pairs.covariance), 0.0))
+        reach = t_reach(pairs.df, self.measured.level)[:, None] * se
+        columns = {"a_share": self.a.share, "b_share": self.b.share, "difference": gap, "se": se,
+                   "low": gap - reach, "high": gap + reach}  # fmt: skip
+        failed = np.array([name in self.failed for name in self.groups])
+        frame = pl.DataFrame(
+            {"group": [name for name in self.groups for _ in range(K)], "option": list(self.a.options) * G}
+            | {name: np.where(failed[:, None], np.nan, values).ravel() for name, values in columns.items()}
+            | {"failed": [self.failed.get(name, "") for name in self.groups for _ in range(K)]}
+        )
+        return _nulls(frame)
+
+    def distance(self, name: str = "js_distance") -> Any:
+        """Return one distance in every group: value, low, high, debiased, noise_mean, noise_p95, each (G,).
+
+        Raises SurveyError for a Wasserstein distance of a nominal question, PluralError for an unknown name.
+        """
+        return self.measured[name]
+
+    def distance_table(self) -> pl.DataFrame:
+        """Return one row per group and distance, with noise floor, interval, debiased value and every baseline's.
+
+        Columns: group, n_a, n_b, distance, value, low, high, debiased, debiased_square, noise_mean, noise_p95,
+        noise_method, one per baseline with its value, and failed (the reason, or empty).
+        """
+        pairs, rows = self.measured.pairs, []
+        simulated = np.zeros(len(self.groups), dtype=np.bool_)
+        simulated[pairs.usable] = self.measured.floors.simulated
+        for name in self.measured.names:
+            found = self.measured[name]
+            guessed = {one.name: one.distances.value(name) for one in self.baselines.values()}
+            for g, group in enumerate(self.groups):
+                rows.append({
+                    "group": group, "n_a": pairs.a.size(g), "n_b": pairs.b.size(g), "distance": name,
+                    **{key: float(getattr(found, key)[g]) for key in (
+                        "value", "low", "high", "debiased", "debiased_square", "noise_mean", "noise_p95")},
+                    "noise_method": "simulated" if simulated[g] else "closed form",
+                    **{key: float(value[g]) for key, value in guessed.items()},
+                    "failed": self.failed.get(group, ""),
+                })  # fmt: skip
+        return _nulls(pl.DataFrame(rows, infer_schema_length=None))
+
+    @cached_property
+    def baselines(self) -> Mapping[str, Baseline]:
+        """What guessing would give, by name: "uniform", "everyone else" where there is anyone, and those given."""
+        every: dict[str, Answers | Mapping[str, Answers]] = {}
+        whole = next((one for one in self.measured.pairs.a.answers if one is not None), None)
+        if whole is not None:
+            every[UNIFORM] = uniform(whole)
+        others = everyone_else(self.measured.pairs.a, self.groups)
+        if others:
+            every[OUTSIDE] = others
+        made = {
+            name: baseline(name, guess, self.measured, self.codes) for name, guess in {**every, **self.guesses}.items()
+        }
+        return MappingProxyType({name: one for name, one in made.items() if one is not None})
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What can be said of each group, by the js_distance; over many groups after Benjamini and Hochberg."""
+        return verdicts(self.measured, list(self.baselines.values()))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What can be said of the only group."""
+        self._require_one_group("verdict")
+        return self.verdicts[0]
+
+    def entropies(self) -> pl.DataFrame:
+        """Return one row per group and side: entropy in nats, bits and normalised, debiased, with an interval."""
+        from plural_nb.comparison.entropies import entropy_table
+
+        return _nulls(entropy_table(self.measured))
+
+    def chart(self, **options: Any) -> Chart:
+        """Draw the shares of both sides; see `plural_nb.charts.shares.humans_and_model`."""
+        from plural_nb.charts.shares import humans_and_model
+
+        return humans_and_model(self, **options)
+
+    def report(self) -> str:
+        """Return the methods text, with numbers and conventions, ready for a paper's appendix."""
+        from plural_nb.comparison.report import report
+
+        return report(self)
+
+    def save(self, path: Path | str) -> tuple[Path, ...]:
+        """Write tables as CSV and the report as Markdown beside each other; returns the files written."""
+        from plural_nb.comparison.report import save
+
+        return save(self, Path(path))
+
+    def _require_one_group(self, what: str) -> None:
+        if len(self.groups) != 1:
+            raise PluralError(
+                f"`{what}` is of one group; this comparison has {len(self.groups)} ({', '.join(self.groups[:4])}…). "
+                "Use distance(name), distance_table() and verdicts."
+            )
 
 
-def compare(a: Answers, b: Answers, *, interval: Interval = "logit", level: float = 0.95) -> Comparison:
-    """Compare two answers to one question: people and a model, two populations, two models.
+def compare(
+    a: Answers,
+    b: Answers | Mapping[str, Answers],
+    *,
+    by: By | None = None,
+    interval: Interval = "logit",
+    level: float = 0.95,
+    replicates: int = 500,
+    seed: int = 0,
+    baselines: Mapping[str, Answers] | None = None,
+    align: Align = "all",
+    checked: Checked | None = None,
+) -> Comparison:
+    """Compare two answers to one question: people and a model, two populations, two models, two years.
 
-    Options are matched by label and may come in another order; shares are over the substantive ones. interval, level:
-    see `plural_nb.survey.shares.estimate`.
+    by: groups to compare side by side, as in `estimate`: `survey.groups("age")`, or a label for each of a's rows.
+    b: answers with a row for each of a's rows are grouped alike; others stand for every group; or by group's name
+        (a model asked with each group's backstory).
+    interval, level: see `plural_nb.survey.shares.estimate`. replicates, seed: of the bootstrap behind intervals of
+        distances (a file's own replicate weights take its place).
+    baselines: further guesses by name, such as another group's answers or `demographic_baseline(...)`; uniform and
+        everyone outside the group are always there.
+    align: options are matched by label. "all" raises where a substantive option stands on one side only, "common"
+        compares the others and says which were left out.
+    checked: how far the second side was checked; see `Comparison`.
 
-    Raises PluralError when the substantive options differ, or their values do.
+    Raises PluralError when options or values of scales differ. A group that cannot be compared (nobody, one person, no
+    probability on the options) is marked with its reason in `failed`; the others come.
 
     >>> from plural_nb.survey.question import ask_for
     >>> tea = ask_for("Tea or coffee?", ["Tea", "Coffee"])
     >>> one, other = Answers.from_places(tea, [0] * 60 + [1] * 40), Answers.from_places(tea, [0] * 50 + [1] * 50)
     >>> compare(one, other).distances["total_variation"]
     0.09999999999999998
+    >>> compare(one, other).verdict.word
+    'cannot tell'
     """
-    b = _in_order_of(a.question, b)
-    shares_a, shares_b = (estimate(side, interval=interval, level=level) for side in (a, b))
-    p, q = shares_a.share[0], shares_b.share[0]
-    distances = {
-        "js_distance": float(js_distance(p, q)),
-        "total_variation": float(total_variation(p, q)),
-        "hellinger": float(hellinger(p, q)),
-    }
-    if a.question.kind != "nominal":
-        distances["wasserstein_normalised"] = float(wasserstein(p, q, a.question, normalised=True))
-    V = difference_covariance(a, b)
-    alone = [None if s.covariance is None else s.covariance[0] for s in (shares_a, shares_b)]
-    apart = sum(float(np.trace(v)) for v in alone if v is not None)
-    # People who are on both sides make the two shares move together: the sizes that count grow with it.
-    together = float(np.trace(V)) / apart if apart > 0 else 1.0
-    sizes = tuple(_effective_size(s, v, together) for s, v in zip((shares_a, shares_b), alone, strict=True))
-    floor = js_noise_floor(p, q, V, (sizes[0], sizes[1]))
-    return Comparison(shares_a, shares_b, MappingProxyType(distances), floor)
+    _check(level, replicates, checked)
+    left_out: tuple[str, ...] = ()
+    other: Answers | Mapping[str, Answers]
+    if isinstance(b, Answers):
+        found = align_options(a, b, align)
+        a, other, left_out = found.a, found.b, found.unaligned
+        everyone: tuple[str, ...] = ()
+    else:
+        if not b:
+            raise PluralError("The second side has no answers: give some, by group's name.")
+        if align != "all":
+            raise PluralError("Answers by group are aligned whole (align='all'); align them one by one first.")
+        other = {str(name): align_options(a, one).b for name, one in b.items()}
+        everyone = tuple(other)
+    codes: Ints | None = None
+    if by is None:
+        names = everyone or (a.about or ("Everyone" if a.source.kind == "humans" else a.source.name),)
+        if len(names) > 1:
+            raise PluralError("Answers by group need the groups of the first side: by=survey.groups(…).")
+    else:
+        names, codes = group_codes(a.design.n, by if isinstance(by, Groups | pl.Series) else list(by))
+    one = side(a, names, codes, interval=interval, level=level)
+    two = side(other, names, codes, interval=interval, level=level)
+    pairs = pair(one, two)
+    if not pairs.usable.size:
+        raise PluralError(f"No group of {a.question.label!r} can be compared: {next(iter(pairs.failed.values()))}.")
+    kinds = {shares.source.kind for shares in (one.shares, two.shares)}
+    return Comparison(
+        one.shares, two.shares, PairDistances(pairs, replicates, seed, level), codes,
+        guesses_of(baselines or {}, a), left_out, checked or ("partly" if "humans" in kinds else "not"),
+    )  # fmt: skip
 
 
-def _in_order_of(question: Question, answers: Answers) -> Answers:
-    """The answers with options in the question's order; other words, same substantive labels."""
-    theirs = answers.question
-    ours = [question.options[i].label for i in question.substantive]
-    labels = {o.label: i for i, o in enumerate(theirs.options)}
-    found = [theirs.options[i].label for i in theirs.substantive]
-    for label, pool, who in [(x, found, theirs) for x in ours] + [(x, ours, question) for x in found]:
-        if label not in pool:
-            raise PluralError(
-                f"These answers are not to the same question: {who.key!r} has no option {label!r}. "
-                f"{nearest(label, pool)}"
-            )
-    if question.kind != "nominal" and theirs.kind != "nominal":
-        values = dict(zip(found, theirs.values, strict=True))
-        if any(values[label] != v for label, v in zip(ours, question.values, strict=True)):
-            raise PluralError(
-                f"The options of {question.key!r} have other values on the two sides: {question.values} and "
-                f"{tuple(values[label] for label in ours)}. Give them one scale."
-            )
-    if found == ours:
-        return answers
-    order = [labels[label] for label in ours] + [i for i in range(len(theirs.options)) if i not in theirs.substantive]
-    asked = replace(theirs, options=tuple(theirs.options[i] for i in order))
-    spread = None if answers.spread is None else answers.spread[:, order]
-    return replace(answers, question=asked, rows=answers.rows[:, order], spread=spread)
+def _check(level: float, replicates: int, checked: str | None) -> None:
+    if not 0 < level < 1:
+        raise PluralError(f"The level must lie between 0 and 1 (0.95 for 95%), not {level!r}.")
+    if replicates < 50:
+        raise PluralError(f"A bootstrap interval needs 50 replicates or more, not {replicates}.")
+    if checked is not None and checked not in get_args(Checked):
+        raise PluralError(f"Unknown word for how far it was checked {checked!r}. {nearest(checked, get_args(Checked))}")
 
 
-def _effective_size(shares: Shares, covariance: Floats | None, together: float) -> float | None:
-    """The simple random sample with as much variance as the design left; None for an exact row."""
-    if covariance is None:
-        return None
-    p, variance = shares.share[0], float(np.trace(covariance)) * together
-    spread = 1.0 - float(p @ p)
-    return spread / variance if variance > 0 and spread > 0 else float(shares.n[0])
-
-
-def _said(shares: Shares, k: int, option: str = "") -> str:
-    share = _percent(float(shares.share[0, k]))
-    if shares.source.kind == "model":
-        as_whom = "" if shares.groups[0] in ("", shares.source.name) else f" ({shares.groups[0]})"
-        return f"{shares.source.name}{as_whom} says {share}{' for ' + option if option else ''}"
-    group = shares.groups[0]
-    who = "people" if shares.source.kind == "humans" else f"personas of {shares.source.name}"
-    about = "" if group in ("Everyone", shares.source.name) else f" ({group})"
-    n = int(shares.n[0])
-    who = who.replace("people", "person").replace("personas", "persona") if n == 1 else who
-    said = f"among {n:,} {who}{about}, {share}{' chose ' + option if option else ' did'}"
-    return said[0].upper() + said[1:] if option else said
-
-
-def _whose(shares: Shares) -> str:
-    return "people" if shares.source.kind == "humans" else f"the probability of {shares.source.name}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _percent(share: float) -> str:
-    # The rule of the charts' labels, in words.
-    if 0 < share < 0.005:
-        return "under 1%"
-    if 0.995 <= share < 1 - 1e-12:
-        return "over 99%"
-    return f"{share * 100:.0f}%"
+def _nulls(frame: pl.DataFrame) -> pl.DataFrame:
+    numbers = pl.col(pl.Float64)
+    return frame.with_columns(pl.when(numbers.is_not_nan()).then(numbers).otherwise(None))

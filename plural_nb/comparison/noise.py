@@ -1,19 +1,25 @@
-"""The noise floor: the distance that two samples from one truth would show."""
+"""The noise floor: the distance that two samples from one truth would show, for every distance and many pairs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy import special
 
-from plural_nb.comparison.distances import Floats, js_distance
+from plural_nb.comparison.distances import Floats
+from plural_nb.comparison.measuring import DIVERGENCES, Numbers, Scale, shown, squared, squared_noise
+from plural_nb.comparison.simulation import simulate_pairs
 
 # Below this many expected answers in a cell the closed form is rough, and the floor is simulated instead.
 FEW_EXPECTED = 20
-_DRAWS = 2000
+# A simulated probability below this is read off the tail of F, scaled to the simulated 95th percentile.
+_RESOLVED = 0.01
+_LARGEST_DF = 1e6
+Method = Literal["closed form", "simulated", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,89 @@ class NoiseFloor:
 
     mean: float
     p95: float
-    method: Literal["closed form", "simulated", "none"]
+    method: Method
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Floors:
+    """Noise floors of C pairs, by the name of the distance and in its unit.
+
+    mean, p95: (C,) of the distance. square: (C,) mean of the squared distance (of a divergence itself), which is what
+    sampling adds to it. p: (C,) probability of a js_distance this large under one truth; NaN without sampling.
+    simulated, sampled: (C,) whether the floor was simulated; whether either side is a sample.
+    """
+
+    mean: Mapping[str, Floats]
+    p95: Mapping[str, Floats]
+    square: Mapping[str, Floats]
+    p: Floats
+    simulated: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    sampled: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+    def one(self, name: str, c: int) -> NoiseFloor:
+        """The floor of one pair."""
+        method: Method = "simulated" if self.simulated[c] else "closed form"
+        return NoiseFloor(float(self.mean[name][c]), float(self.p95[name][c]), method if self.sampled[c] else "none")
+
+
+def noise_floors(
+    p: Floats,
+    q: Floats,
+    covariance: Floats,
+    sizes: tuple[Floats, Floats],
+    df: Floats,
+    scale: Scale | None = None,
+    *,
+    noise: Numbers | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Floors:
+    """Return the noise floors of C pairs of shares, in every distance that is defined.
+
+    p, q: (K, C) shares, options first. covariance: (C, K, K) of p − q, with what shared PSUs bring taken off.
+    sizes: effective numbers (C,) of the two samples, infinite for an exact model row. df: (C,) of the difference.
+    noise: (K, C, R) draws of p − q around its expectation (replicates); normal ones are drawn when None.
+
+    With m = (p + q)/2 and Δ = D_m⁻¹V, E[JSD] ≈ tr Δ/8 nats and js_distance ≈ sqrt(tr Δ/(8 ln 2)) χ_ν/√ν with
+    ν = (tr Δ)²/tr Δ², which is K − 1 where design effects are equal: the mean is that of χ_ν, the 95th percentile
+    that of F(ν, ν·df) (Rao and Scott). Those of Wasserstein and total variation come from Var(F_j), Var(p_k − q_k)
+    and the noise. Where a cell's expected count is below 20 all are simulated from the pooled row with multinomial
+    samples of the effective sizes (definitions, section 4a).
+    """
+    C = p.shape[1]
+    m = (p + q) / 2
+    sampled = np.isfinite(sizes[0]) | np.isfinite(sizes[1])
+    variance = np.maximum(np.einsum("ckk->kc", covariance), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = np.where(m > 0, 1 / m, 0.0)
+        trace = (variance * inverse).sum(axis=0)
+        twice = np.einsum("ckl,kc,lc->c", np.square(covariance), inverse, inverse)
+        nu = np.where(twice > 0, np.square(trace) / twice, 1.0)
+        nu = np.clip(nu, 1.0, max(p.shape[0] - 1, 1))
+    df = np.clip(np.nan_to_num(df, nan=_LARGEST_DF, posinf=_LARGEST_DF), 1.0, _LARGEST_DF)
+    reach = special.fdtri(nu, nu * df, 0.95)
+    heavy = np.sqrt(reach / special.fdtri(nu, nu * _LARGEST_DF, 0.95))
+    if noise is None:
+        noise = _normal(covariance, draws, seed)
+    drawn = squared_noise(noise, m[:, :, None], scale)
+    square = {"js_distance": trace / (8 * math.log(2)), "hellinger": trace / 8, "kl": trace / 2}
+    square["kl_reversed"] = square["kl"]
+    chi = np.exp(special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2)) * np.sqrt(2 / nu)
+    mean = {name: (value if name in DIVERGENCES else np.sqrt(value) * chi) for name, value in square.items()}
+    p95 = {name: shown(name, value * reach) for name, value in square.items()}
+    for name, spread in _spreads(covariance, variance, scale).items():
+        mean[name] = math.sqrt(2 / math.pi) * spread
+        square[name] = drawn[name].mean(axis=-1, dtype=np.float64)
+        p95[name] = np.sqrt(_quantile(drawn[name], 0.95)) * heavy
+    observed = np.asarray(squared(p, q, None)["js_distance"], dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tail = special.fdtrc(nu, nu * df, observed / np.where(trace > 0, square["js_distance"], np.nan))
+    tail = np.where(trace > 0, tail, np.where(observed > 1e-15, 0.0, 1.0))
+    floors = Floors(mean, p95, square, np.where(sampled, tail, np.nan), np.zeros(C, dtype=np.bool_), sampled)
+    few = _few(m, sizes) & sampled & (trace > 0)
+    if few.any():
+        _simulate(floors, few, (p, q, observed), sizes, scale, (nu, df, reach, heavy), draws, seed)
+    return floors
 
 
 def js_noise_floor(p: Floats, q: Floats, covariance: Floats, n_eff: tuple[float | None, float | None]) -> NoiseFloor:
@@ -33,33 +121,92 @@ def js_noise_floor(p: Floats, q: Floats, covariance: Floats, n_eff: tuple[float 
 
     p, q: (K,) shares. covariance: (K, K) of p − q, with the covariance of shared PSUs taken off.
     n_eff: effective numbers of the two samples; None for an exact model row, which adds no noise.
-
-    E[JSD] ≈ ⅛ Σ Var(p_k − q_k)/m_k nats over m_k > 0, m = (p + q)/2, and E[distance] ≈ sqrt(E[JSD]/ln 2) ·
-    sqrt(2/(K−1)) · Γ(K/2)/Γ((K−1)/2). Where a cell's expected count is below 20 both numbers are simulated from m
-    with multinomial samples of the effective sizes (definitions, section 4a). The seed is fixed.
+    See `noise_floors` for how it is made.
 
     >>> p = np.array([0.5, 0.5])
     >>> V = np.array([[1.0, -1.0], [-1.0, 1.0]]) * 0.25 / 1000
     >>> round(js_noise_floor(p, p, V, (1000.0, None)).mean, 4)
     0.0107
     """
-    m = (p + q) / 2
-    used = m > 0
-    m, V = m[used], covariance[np.ix_(used, used)]
-    sizes = [n for n in n_eff if n is not None]
-    K = m.size
-    if not sizes or K < 2 or not np.trace(V) > 0:
-        return NoiseFloor(0.0, 0.0, "none" if not sizes else "closed form")
-    draw = np.random.default_rng(0)
-    if min(sizes) * m.min() < FEW_EXPECTED:
-        sides = [
-            m[None, :] if n is None else draw.multinomial(max(1, round(n)), m, _DRAWS) / max(1, round(n)) for n in n_eff
-        ]
-        shown = js_distance(sides[0], sides[1])
-        return NoiseFloor(float(shown.mean()), float(np.quantile(shown, 0.95)), "simulated")
-    divergence = float((np.diag(V) / m).sum()) / 8
-    ratio = math.exp(float(special.gammaln(K / 2) - special.gammaln((K - 1) / 2)))
-    mean = math.sqrt(divergence / math.log(2)) * math.sqrt(2 / (K - 1)) * ratio
-    gaps = draw.multivariate_normal(np.zeros(K), V, _DRAWS, method="eigh")
-    shown = np.sqrt((np.square(gaps) / m).sum(axis=1) / (8 * math.log(2)))
-    return NoiseFloor(mean, float(np.quantile(shown, 0.95)), "closed form")
+    sizes = tuple(np.array([np.inf if n is None else n]) for n in n_eff)
+    found = noise_floors(p[:, None], q[:, None], covariance[None], (sizes[0], sizes[1]), np.array([np.inf]))
+    return found.one("js_distance", 0)
+
+
+def _spreads(covariance: Floats, variance: Floats, scale: Scale | None) -> dict[str, Floats]:
+    """Σ of standard deviations: ½ Σ sd(p_k − q_k), and Σ_j sd(F_j)·Δv_j over the range."""
+    found = {"total_variation": np.sqrt(variance).sum(axis=0) / 2}
+    if scale is not None:
+        sorted_ = covariance[:, scale.order][:, :, scale.order]
+        running = np.cumsum(np.cumsum(sorted_, axis=1), axis=2)
+        sd = np.sqrt(np.maximum(np.einsum("ckk->ck", running)[:, :-1], 0.0))
+        found["wasserstein_normalised"] = sd @ scale.steps / scale.span
+    return found
+
+
+def _few(m: Floats, sizes: tuple[Floats, Floats]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    smallest = np.min(np.where(m > 0, m, np.inf), axis=0)
+    n = np.minimum(*sizes)
+    return np.asarray(np.isfinite(n) & (np.where(np.isfinite(n), n, 0) * smallest < FEW_EXPECTED))
+
+
+def _simulate(
+    floors: Floors,
+    few: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    rows: tuple[Floats, Floats, Floats],
+    sizes: tuple[Floats, Floats],
+    scale: Scale | None,
+    tail: tuple[Floats, Floats, Floats, Floats],
+    draws: int,
+    seed: int,
+) -> None:
+    """Put simulated numbers where counts are few."""
+    p, q, observed = (x[..., few] for x in rows)
+    nu, df, reach, heavy = (x[few] for x in tail)
+    n_a, n_b = sizes[0][few], sizes[1][few]
+    floors.simulated[few] = True
+    at = np.flatnonzero(few)
+    step = max(1, 4_000_000 // (draws * p.shape[0]))
+    for begin in range(0, at.size, step):
+        part = slice(begin, begin + step)
+        sides, stretch = simulate_pairs(p[:, part], q[:, part], (n_a[part], n_b[part]), draws, seed)
+        drawn = squared(*sides, scale)
+        for name, value in drawn.items():
+            if name in DIVERGENCES:
+                continue  # infinite in some draws: what is left is the first order
+            value = value * np.square(stretch)[:, None]
+            root = np.sqrt(value)
+            floors.mean[name][at[part]] = root.mean(axis=-1, dtype=np.float64)
+            floors.square[name][at[part]] = value.mean(axis=-1, dtype=np.float64)
+            floors.p95[name][at[part]] = _quantile(root, 0.95) * heavy[part]
+        null = drawn["js_distance"] * np.square(stretch * heavy[part])[:, None]
+        seen = observed[part, None]
+        same = np.abs(null - seen) <= 1e-6 * seen
+        middle = ((null > seen) & ~same).mean(axis=-1) + same.mean(axis=-1) / 2
+        p95 = np.square(floors.p95["js_distance"][at[part]])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(p95 > 0, observed[part] / p95, np.where(observed[part] > 0, np.inf, 0.0))
+        beyond = special.fdtrc(nu[part], nu[part] * df[part], ratio * reach[part])
+        floors.p[at[part]] = np.where(middle >= _RESOLVED, middle, np.minimum(beyond, _RESOLVED))
+
+
+def _normal(covariance: Floats, draws: int, seed: int) -> Floats:
+    """(K, C, R) normal draws with the covariances."""
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    z = np.random.default_rng(seed).standard_normal((covariance.shape[1], draws))
+    return np.ascontiguousarray(np.moveaxis(root @ z, 1, 0))
+
+
+def _quantile(values: Numbers, level: float) -> Floats:
+    """Quantile along the last axis; sorting rows of a few hundred is quicker than numpy's quantile."""
+    return sorted_quantile(np.sort(values, axis=-1), level)
+
+
+def sorted_quantile(values: Numbers, level: float) -> Floats:
+    """Return the quantile along the last axis of values sorted along it, interpolated between neighbours."""
+    place = level * (values.shape[-1] - 1)
+    low = math.floor(place)
+    high = min(low + 1, values.shape[-1] - 1)
+    part = place - low
+    return np.asarray(values[..., low] * (1 - part) + values[..., high] * part, dtype=np.float64)

@@ -214,7 +214,7 @@ def difference_covariance(a: Answers, b: Answers) -> Floats:
     """
     sampled = [side for side in (a, b) if not side.exact]
     K = len(a.question.substantive)
-    if len(sampled) == 2 and _same_people(a, b):
+    if len(sampled) == 2 and same_people(a, b):
         one, other = _Opinion.all_of(a), _Opinion.all_of(b)
         parts = [one.influence(a.design.weight), other.influence(b.design.weight)]
         dense = np.zeros((a.design.n, K))
@@ -265,11 +265,14 @@ def joint_shares_covariance(answers: Answers, by: Groups | Sequence[str | None] 
     return V.reshape(*theta.shape, *theta.shape)
 
 
-def _same_people(a: Answers, b: Answers) -> bool:
+def same_people(a: Answers, b: Answers) -> bool:
+    """Return whether two answers are rows of one sample, so that their shares move together."""
     if a.design is b.design:
         return True
     humans = a.source.kind == b.source.kind == "humans"
-    return humans and a.source.name == b.source.name and a.design.n == b.design.n
+    # A survey weighted and unweighted has two designs with its name; people without a name may be any people.
+    named = a.source.name == b.source.name != "people"
+    return humans and named and a.design.n == b.design.n
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -361,7 +364,7 @@ def _captured(answers: Answers, here: Any) -> tuple[float | None, float | None]:
 
 
 def _spread(answers: Answers, p: Floats) -> tuple[Floats, Floats]:
-    if answers.spread is None:
+    if answers.spread is None or len(p) > 1:  # the spread is of everybody's mean row, not of a group's
         return p.copy(), p.copy()
     places = list(answers.question.substantive)
     low, high = answers.spread[0, places], answers.spread[1, places]

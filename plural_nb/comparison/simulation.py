@@ -1,0 +1,91 @@
+"""Many pairs of samples drawn from one truth at once, for noise floors where counts are few."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from plural_nb.comparison.distances import Floats
+from plural_nb.comparison.measuring import Numbers
+
+# Places at which the empirical distribution functions of uniform numbers are kept: an option's share is right to 6e-5.
+_GRID = 8192
+# Samples up to this size are taken from such tables, with sizes rounded by at most 2.5%; larger ones are drawn alone.
+_LARGEST_TABLE = 2000
+_FEWEST_PAIRS = 200
+
+
+def simulate_pairs(
+    p: Floats, q: Floats, sizes: tuple[Floats, Floats], draws: int, seed: int
+) -> tuple[tuple[Numbers, Numbers], Floats]:
+    """Return two samples of each of C pairs, drawn from the pair's pooled row: shares (K, C, R) of each side.
+
+    p, q: (K, C) shares; they are pooled by their sizes (an exact row, of infinite size, is the truth itself).
+    sizes: effective numbers. Multinomial draws; those of different pairs need not be independent of each other.
+    The last thing returned is the factor (C,) by which distances between them are to be stretched, because samples
+    are of whole people, and many pairs share tables of rounded sizes.
+    """
+    n_a, n_b = sizes
+    with np.errstate(invalid="ignore"):
+        part = np.where(np.isinf(n_a), 1.0, np.where(np.isinf(n_b), 0.0, n_a / (n_a + n_b)))
+    part = np.where(np.isinf(n_a) & np.isinf(n_b), 0.5, part)
+    truth = part * p + (1 - part) * q
+    truth = truth / truth.sum(axis=0)
+    kept = [_Sizes.of(n, together=p.shape[1] >= _FEWEST_PAIRS) for n in sizes]
+    samples = [_sample(truth, side, draws, seed + i) for i, side in enumerate(kept)]
+    with np.errstate(divide="ignore"):
+        wanted, got = 1 / n_a + 1 / n_b, 1 / kept[0].used + 1 / kept[1].used
+    stretch = np.sqrt(np.where(got > 0, wanted / np.where(got > 0, got, 1.0), 1.0))
+    return (samples[0], samples[1]), stretch
+
+
+class _Sizes:
+    """Whole sizes (C,) near the wanted ones; infinite for exact rows."""
+
+    def __init__(self, used: Floats, tabled: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
+        self.used = used
+        self.tabled = tabled
+
+    @classmethod
+    def of(cls, n: Floats, *, together: bool) -> _Sizes:
+        sampled = np.isfinite(n)
+        whole = np.where(sampled, np.maximum(np.round(np.where(sampled, n, 1.0)), 1.0), np.inf)
+        tabled = sampled & (whole <= _LARGEST_TABLE) & together
+        rounded = np.round(np.exp(np.round(np.log(np.where(tabled, whole, 1.0)) / 0.05) * 0.05))
+        return cls(np.where(tabled & (whole > 20), np.maximum(rounded, 1.0), whole), tabled)
+
+
+def _sample(truth: Floats, sizes: _Sizes, draws: int, seed: int) -> Numbers:
+    K, C = truth.shape
+    found = np.empty((K, C, draws), dtype=np.float32)
+    exact = ~np.isfinite(sizes.used)
+    found[:, exact] = truth[:, exact, None]
+    cut = np.round(np.cumsum(truth, axis=0) * _GRID).astype(np.int64)
+    for n in np.unique(sizes.used[sizes.tabled]):
+        here = np.flatnonzero(sizes.tabled & (sizes.used == n))
+        reached = _reached(int(n), draws, seed)
+        before = np.zeros((here.size, draws), dtype=np.int16)
+        for k in range(K):
+            up_to = reached[cut[k, here]] if k < K - 1 else np.full_like(before, n)
+            found[k, here] = (up_to - before) / np.float32(n)
+            before = up_to
+    for c in np.flatnonzero(~sizes.tabled & ~exact):
+        n = int(sizes.used[c])
+        draw = np.random.default_rng((seed, n, int(c) if C > 1 else 0))
+        found[:, c] = draw.multinomial(n, truth[:, c] / math.fsum(truth[:, c]), draws).T / n
+    return found
+
+
+def _reached(n: int, draws: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
+    """(grid + 1, R): how many of n uniform numbers lie below each place of the grid, in each of R draws.
+
+    Read at the running sums of a row of shares, its steps are a multinomial sample of that row: one table serves
+    every row of this size.
+    """
+    places = np.random.default_rng((seed, n)).integers(0, _GRID, size=(draws, n))
+    places += (np.arange(draws) * _GRID)[:, None]
+    counts = np.bincount(places.ravel(), minlength=draws * _GRID).reshape(draws, _GRID)
+    reached = np.zeros((_GRID + 1, draws), dtype=np.int16)
+    np.cumsum(counts.T, axis=0, dtype=np.int16, out=reached[1:])
+    return reached
