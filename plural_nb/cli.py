@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from plural_nb.errors import PluralError
 
-COMMANDS = ("lab", "doctor", "models", "surveys", "ask", "shares", "bench")
+COMMANDS = ("lab", "doctor", "models", "surveys", "ask", "shares", "welfare", "bench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,10 +75,12 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--seed", type=int, default=0, help="draws the answers of --method sampled (default: 0)")
     shares = commands.add_parser("shares", help="estimate the shares of a column's values in a data file, as CSV")
     _shares_options(shares)
+    welfare = commands.add_parser("welfare", help="let a jury decide: welfare and rank of each candidate at every α")
+    _welfare_options(welfare)
     bench = commands.add_parser("bench", help="say how quick a model is on this machine, and what it needs")
     bench.add_argument("model", help="a .gguf file, or a name from `plural-nb models`")
     bench.add_argument("--seconds", type=_seconds, default=10.0, help="how long to measure (default: 10)")
-    for sub in (doctor, models, surveys, ask, shares, bench):
+    for sub in (doctor, models, surveys, ask, shares, welfare, bench):
         sub.add_argument("--json", action="store_true", help="print JSON")
     return top
 
@@ -88,7 +90,7 @@ def _run(argv: list[str]) -> int:
         argv = ["lab", *argv]
     args = parser().parse_args(argv)
     run = {"lab": _lab, "doctor": _doctor, "models": _models, "surveys": _surveys, "ask": _ask,
-           "shares": _shares, "bench": _bench}[args.command]  # fmt: skip
+           "shares": _shares, "welfare": _welfare, "bench": _bench}[args.command]  # fmt: skip
     return run(args)
 
 
@@ -257,6 +259,48 @@ def _shares(args: argparse.Namespace) -> int:
         _print_json(found.table().to_dicts())
     else:
         print(found.table().write_csv(), end="")
+    return 0
+
+
+def _welfare_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", type=Path, help="a .csv, .tsv, .parquet or .feather file: jurors in rows; every column of "
+                     "numbers but the weight is a candidate, text names the jurors")  # fmt: skip
+    sub.add_argument("--alpha", action="append", metavar="A", help="0 (utilitarian) to inf (Rawlsian); repeat for more "
+                     "(default: 0, 1, inf)")  # fmt: skip
+    sub.add_argument("--weight", default="", metavar="COL", help="the column of the weights")
+    sub.add_argument(
+        "--scaling", default="none", metavar="NAME", help="each juror's own none (default), range, rank, z"
+    )
+    sub.add_argument("--epsilon", type=float, default=0.01, metavar="E", help="the worst in range and rank (0.01)")
+    sub.add_argument("--shift", type=float, default=0.0, metavar="X", help="a constant added to every utility")
+
+
+def _welfare(args: argparse.Namespace) -> int:
+    from plural_nb.jury.reading import read_utilities
+    from plural_nb.jury.resampling import WHOLE_JURY
+    from plural_nb.jury.sweep import sweep
+    from plural_nb.jury.welfare import read_alphas
+
+    alphas = read_alphas(args.alpha or ["0", "1", "inf"])
+    jury = read_utilities(args.file, weight=args.weight).scaled(args.scaling, epsilon=args.epsilon)
+    if args.shift:
+        jury = jury.shifted(args.shift)
+    found = sweep(jury, alphas)
+    for note in found.notes:
+        if note != WHOLE_JURY:
+            print(f"plural-nb: note: {note}", file=sys.stderr)
+    rows = {alpha: group.to_dicts() for (alpha,), group in found.table().group_by("alpha", maintain_order=True)}
+    keys = ("alpha", "candidate", "welfare", "rank")
+    asked = [{key: row[key] for key in keys} for alpha in alphas.tolist() for row in rows[alpha]]
+    if args.json:
+        # JSON has no infinity; "inf" is what --alpha takes.
+        _print_json([row | {"alpha": "inf" if row["alpha"] == float("inf") else row["alpha"]} for row in asked])
+        return 0
+    width = max(len(name) for name in ("candidate", *jury.candidates))
+    print(f"{'alpha':>8}  {'candidate':<{width}}  {'welfare':>12}  rank")
+    for row in asked:
+        score = "not rated" if row["welfare"] is None else f"{row['welfare']:.6g}"
+        print(f"{row['alpha']:>8g}  {row['candidate']:<{width}}  {score:>12}  {row['rank'] or '-':>4}")
     return 0
 
 

@@ -241,10 +241,13 @@ def nonnegative(utilities: Utilities) -> None:
     if bad.any():
         i, c = np.unravel_index(int(np.nanargmin(utilities.values)), utilities.values.shape)
         lowest = -utilities.lowest
+        # Rounded up, so that the number shown is enough.
+        digits = 10.0 ** (np.floor(np.log10(lowest)) - 3)
+        enough = f"{np.ceil(lowest / digits - 1e-9) * digits:g}"
         raise PluralError(
             f"{int(bad.sum())} utilities are negative (the lowest is {-lowest:g}, juror {utilities.jurors[i]!r} for "
             f"{utilities.candidates[c]!r}). Welfare needs 0 or more. Add a constant that you choose and report: "
-            f"`utilities.shifted({lowest:g})` (`--shift {lowest:g}` on the command line) puts the lowest at 0. For "
+            f"`utilities.shifted({enough})` (`--shift {enough}` on the command line) leaves none below 0. For "
             "α above 0 the result depends on it."
         )
 
