@@ -176,7 +176,7 @@ class Model:
             system=system,
             in_context=in_context,
         )
-        name: Callable[[int], str] = "person {}".format
+        name: Callable[[int], str] = lambda i: f"persona {i + 1}"  # noqa: E731
         domain: Bools | None = None
         single = people is None and isinstance(persona, str)
         if people is not None:

@@ -27,6 +27,9 @@ _NATIVE_CRASHES = (signal.SIGSEGV, signal.SIGILL)
 _WINDOWS_CRASHES = {0xC0000005: "access violation", 0xC000001D: "illegal instruction", 0xC0000409: "abort"}
 
 
+_running: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+
 class WorkerProcess:
     """One child process that holds one model, spoken to over its own pipes.
 
@@ -72,6 +75,13 @@ class WorkerProcess:
         )
         reader.start()
         self._end = weakref.finalize(self, _end, self._process, self._log_file, self._log_path, os.getpid())
+        _running.add(self)
+
+    def forget_in_fork(self) -> None:
+        """Let go of the pipe in a forked child: while it holds that, the worker would not see its parent die."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._process.stdin.raw.close()  # type: ignore[attr-defined]
 
     @property
     def alive(self) -> bool:
@@ -211,6 +221,15 @@ def last_words(log: str) -> str:
     # Of a chain of errors the first names the cause, the later ones only pass it on.
     last = telling[-4:][:1] or lines[-1:]
     return f" Its last words: {last[0][:200]}" if last else ""
+
+
+def _in_a_fork() -> None:
+    for process in list(_running):
+        process.forget_in_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_fork)
 
 
 def _read_frames(source: IO[bytes], frames: queue.SimpleQueue[Frame | None]) -> None:

@@ -76,7 +76,7 @@ def margin_of_error(answers: Answers) -> float:
 
     >>> from plural_nb.survey.question import ask_for
     >>> round(margin_of_error(Answers.from_places(ask_for("Tea?", ["Yes", "No"]), [0] * 50 + [1] * 50)), 3)
-    0.097
+    0.098
     """
     try:
         shares = answers.shares(level=_LEVEL)

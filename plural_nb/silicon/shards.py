@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from plural_nb.silicon.settings import Settings, cores
 
 SHARD_PROMPTS = 64
 ATTEMPTS = 2
+_MOST_DEATHS = 20  # of workers, over one shard; what is left then is given up
 _WATCH_SECONDS = 0.5
 
 _lock = threading.Lock()
@@ -45,8 +47,8 @@ class Shard:
 class Answered:
     """What became of a shard.
 
-    told: what the worker told of each prompt, with its place in the shard. crash, log: why some are missing: two
-    workers died of them.
+    told: what the worker told of each prompt, with its place in the shard. crash, log: why some are missing: workers
+    died of them.
     """
 
     told: tuple[dict[str, Any], ...]
@@ -57,18 +59,29 @@ class Answered:
 def answer(shard: Shard) -> Answered:
     """Answer a shard with the model that this process holds; it is loaded first, and instead of any other.
 
-    A worker that dies is replaced once; then what was told until then comes back with the reason. Raises ModelError
-    where the file is missing or another, or a prompt cannot be asked.
+    A worker that dies is replaced, and the shard asked again. Should it die of it twice, halves are asked by
+    themselves until the prompts that kill are found; the others are answered. Raises ModelError where the file is
+    missing or another, or a prompt cannot be asked.
     """
     with _lock:
         held = _holding(shard)
-        for _ in range(ATTEMPTS):
-            told: list[dict[str, Any]] = []
-            crash = _ask(held, shard, told)
+        told: dict[int, dict[str, Any]] = {}
+        parts = deque([list(range(len(shard.prompts)))])
+        deaths, why, log = 0, "", ""
+        while parts:
+            part = parts.popleft()
+            crash = _ask(held, shard, part, told)
             if crash is None:
-                return Answered(tuple(told))
-        assert crash is not None
-        return Answered(tuple(told), str(crash), crash.log)
+                continue
+            deaths += 1
+            left = [place for place in part if place not in told]
+            if deaths < ATTEMPTS:
+                parts.appendleft(part)
+            elif len(left) > 1 and deaths < _MOST_DEATHS:
+                parts.extendleft([left[len(left) // 2 :], left[: len(left) // 2]])
+            else:
+                why, log = str(crash), crash.log
+        return Answered(tuple(told.values()), why, log)
 
 
 def close_held() -> None:
@@ -93,12 +106,15 @@ def cut(prompts: Sequence[Any], size: int = SHARD_PROMPTS) -> list[list[Any]]:
     return [distinct[i : i + size] for i in range(0, len(distinct), size)]
 
 
-def _ask(held: HeldModel, shard: Shard, told: list[dict[str, Any]]) -> ModelCrashed | None:
+def _ask(held: HeldModel, shard: Shard, part: list[int], told: dict[int, dict[str, Any]]) -> ModelCrashed | None:
+    def note(frame: dict[str, Any]) -> None:
+        for one in frame["replies"]:
+            place = part[one["place"]]
+            told[place] = {**one, "place": place}
+
     try:
-        # Forgetting what was decoded before makes the numbers those of this shard alone, whoever asks it when.
-        held.request(
-            "ask", fresh=True, prompts=list(shard.prompts), on_event=lambda frame: told.extend(frame["replies"])
-        )
+        # Forgetting what was decoded before makes the numbers those of these prompts alone, whoever asks them when.
+        held.request("ask", fresh=True, prompts=[shard.prompts[place] for place in part], on_event=note)
     except ModelCrashed as crash:
         return crash
     return None

@@ -81,11 +81,12 @@ def spread(
     executor: any of `concurrent.futures`, dask's `Client.get_executor()`, or a function that makes one.
     on_answered: told the place and what came of each shard, in the calling thread. stop: ends the run.
 
-    A process that dies breaks a whole `ProcessPoolExecutor`. It is made again once. What was running when it broke is
-    asked last and alone, so a shard that breaks it again is known, and costs nobody else an answer.
+    A process that dies breaks a whole `ProcessPoolExecutor`, which is then made again. What was running when it broke
+    is asked alone: a shard that breaks the pool again is known and left out, at the cost of nobody else's answer.
 
-    Raises Cancelled; ModelError of a prompt that cannot be asked or an executor that fails; ModelCrashed where the
-    pool breaks again without a shard to blame. What was answered has been told by then.
+    Raises Cancelled; ModelError of a prompt that cannot be asked or an executor that fails; ModelCrashed where
+    the pool breaks a second time without a shard to blame, or whatever it is given. What was answered has been told
+    by then.
     """
     run = _Run(shards, _Pool(executor), on_answered, stop)
     try:
@@ -115,8 +116,8 @@ def naming_people(posed: Sequence[Posed], name: Callable[[int], str]) -> Iterato
         names = [name(i) for i in sorted(places)]
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
         raise ModelCrashed(
-            f"{len(gone):,} prompts were not answered, those of {', '.join(names[:_NAMED])}{more}: {lost} All other "
-            "answers are kept. Leave these people out, or ask them without the executor to see what ends the model.",
+            f"{lost} That happened with each try to answer {', '.join(names[:_NAMED])}{more}. All other answers are "
+            "kept. Leave them out, or word them differently.",
             lost.log,
         ) from None
 
@@ -131,7 +132,9 @@ class _Run:
     suspects: deque[int] = field(default_factory=deque)
     running: dict[Future[Answered], int] = field(default_factory=dict)
     lost: list[Lost] = field(default_factory=list)
-    alone: int = -1  # the suspect that was asked last
+    alone: int = -1  # the suspect that is asked
+    unexplained: bool = False  # whether the pool broke and no shard was found to be the cause
+    any_answered: bool = False
 
     def __post_init__(self) -> None:
         self.waiting = deque(range(len(self.shards)))
@@ -160,12 +163,13 @@ class _Run:
         self.pool.end()
 
     def _hand_out(self) -> None:
+        if not self.running:
+            self.alone = self.suspects[0] if self.suspects else -1
+            if self.suspects:
+                self._submit(self.suspects)
         # No more than there are processes: then what was running when a pool broke is what may have broken it.
-        while self.waiting and len(self.running) < self.pool.width:
+        while self.waiting and self.alone < 0 and len(self.running) < self.pool.width:
             self._submit(self.waiting)
-        if self.suspects and not self.running:
-            self.alone = self.suspects[0]
-            self._submit(self.suspects)
 
     def _submit(self, line: deque[int]) -> None:
         shard = replace(self.shards[line[0]], processes=self.pool.processes)
@@ -181,7 +185,7 @@ class _Run:
                 broken.append(place)
                 why = error
             elif type(error).__name__ == "KilledWorker":  # dask tried it on several workers by itself
-                self.lost.append(Lost(place, "ended several of the cluster's workers"))
+                self.lost.append(Lost(place, "They ended several of the cluster's workers."))
             elif isinstance(error, PluralError):
                 raise error
             elif error is not None or future.cancelled():
@@ -189,6 +193,7 @@ class _Run:
                 raise ModelError(f"The executor could not run a part of this ({said}). What was answered is kept.")
             else:
                 answered = future.result()
+                self.any_answered = True
                 if answered.crash:
                     self.lost.append(Lost(place, answered.crash, answered.log))
                 self.on_answered(place, answered)
@@ -196,12 +201,14 @@ class _Run:
 
     def _broke(self, broken: list[int], error: BaseException) -> None:
         if broken == [self.alone]:  # it was also running when the pool broke before
-            self.lost.append(Lost(broken[0], f"ended {ATTEMPTS} processes of the pool"))
-        elif self.pool.made:
-            raise ModelCrashed(
-                "Processes of the pool were ended twice. What was answered is kept; ask again."
-            ) from error
+            self.lost.append(Lost(broken[0], f"They ended {ATTEMPTS} processes of the pool."))
+            self.unexplained = False
+            if len(self.lost) > self.pool.width and not self.any_answered:
+                raise ModelCrashed("The pool breaks whatever it is given. Ask without it to see why.") from error
+        elif self.unexplained:
+            raise ModelCrashed("The pool broke twice. What was answered is kept; ask again.") from error
         else:
+            self.unexplained = True
             self.suspects.extend(sorted(broken))
         if self.unfinished:
             self.pool.make_again(error)
@@ -216,9 +223,7 @@ class _Pool:
         self._own = not isinstance(given, Executor)
         self.executor: Executor = given if isinstance(given, Executor) else given()
         if not isinstance(self.executor, Executor):
-            raise ModelError(
-                f"executor is {given!r}; give a concurrent.futures.Executor, or a function that makes one."
-            )
+            raise ModelError(f"executor is {given!r}. Give a concurrent.futures.Executor, or a function making one.")
 
     @property
     def width(self) -> int:
