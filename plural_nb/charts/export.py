@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plural_nb.charts.theme import INK, PAPER
 from plural_nb.errors import PluralError, nearest
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FORMATS = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png", "html": "text/html"}
 _PIXELS_PER_UNIT = 2.0
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 Section = tuple[str, str]
 
@@ -67,8 +67,7 @@ def svg(chart: Chart, *, ink: str = INK, paper: str = PAPER, titled: bool = True
     if titled:
         spec["padding"] = {side: max(16, size) for side, size in spec["padding"].items()}
     picture = vl_convert.vegalite_to_svg(_coloured(spec, ink, paper), vl_version=vega_lite_version())
-    # Labels of old files may hold characters that no XML may.
-    return _NOT_XML.sub("", str(picture))
+    return str(picture)
 
 
 def vega_lite_version() -> str:
@@ -122,10 +121,19 @@ def page(chart: Chart, *, sections: Sequence[Section] = ()) -> str:
 
 
 def _coloured(spec: dict[str, object], ink: str, paper: str) -> dict[str, object]:
-    text = json.dumps(spec)
+    text = json.dumps(_drawable(spec))
     text = text.replace('"currentColor"', json.dumps(ink)).replace('"transparent"', json.dumps(paper))
     coloured: dict[str, object] = json.loads(text)
     return coloured
+
+
+def _drawable(value: Any) -> Any:
+    """The same with U+FFFD for characters that no XML may hold: one of them in a label has vl-convert end the kernel."""
+    if isinstance(value, str):
+        return _NOT_XML.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_drawable(name): _drawable(item) for name, item in value.items()}
+    return [_drawable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 _STYLE = """

@@ -16,6 +16,7 @@ import pytest
 
 from plural_nb.answers import Answers, Source
 from plural_nb.charts import Chart, humans_and_model
+from plural_nb.charts.export import as_bytes
 from plural_nb.charts.renderer import MIME
 from plural_nb.charts.theme import HUMANS, MODELS
 from plural_nb.errors import PluralError
@@ -172,3 +173,10 @@ def test_importing_charts_leaves_altair_alone_and_sets_its_renderer_when_it_come
 
 def test_altair_takes_the_figure() -> None:
     assert json.load(io.StringIO(chart().to_altair().to_json()))["datasets"]["rows"]
+
+
+@pytest.mark.parametrize("odd", ["a\x02b", "\x1b[0m", "\ufffe", "\ud800", "</script>", "a\x00"])
+def test_a_character_that_no_picture_can_hold_does_not_end_the_kernel(odd: str) -> None:
+    """vl-convert aborts the process for a control character in a label."""
+    chart = humans_and_model(Answers.from_places(ask_for("Q", [odd, "No"]), [0, 0, 1]).shares())
+    assert as_bytes(chart, "png").startswith(b"\x89PNG")
