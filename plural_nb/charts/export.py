@@ -128,7 +128,7 @@ def _coloured(spec: dict[str, object], ink: str, paper: str) -> dict[str, object
 
 
 def _drawable(value: Any) -> Any:
-    """The same with U+FFFD for characters that no XML may hold: one of them in a label has vl-convert end the kernel."""
+    """The same with U+FFFD for characters that no XML may hold; for one of them vl-convert ends the kernel."""
     if isinstance(value, str):
         return _NOT_XML.sub("\ufffd", value)
     if isinstance(value, dict):

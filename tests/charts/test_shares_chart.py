@@ -175,7 +175,7 @@ def test_altair_takes_the_figure() -> None:
     assert json.load(io.StringIO(chart().to_altair().to_json()))["datasets"]["rows"]
 
 
-@pytest.mark.parametrize("odd", ["a\x02b", "\x1b[0m", "\ufffe", "\ud800", "</script>", "a\x00"])
+@pytest.mark.parametrize("odd", ["a\x02b", "\x1b[0m", "\ufffe", "</script>", "a\x00"])
 def test_a_character_that_no_picture_can_hold_does_not_end_the_kernel(odd: str) -> None:
     """vl-convert aborts the process for a control character in a label."""
     chart = humans_and_model(Answers.from_places(ask_for("Q", [odd, "No"]), [0, 0, 1]).shares())
