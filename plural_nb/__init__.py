@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from plural_nb.survey.tabulation import tabulate
     from plural_nb.survey.trait import Trait
     from plural_nb.survey.weighting import rake
+    from plural_nb.widgets.browser import SurveyBrowser
     from plural_nb.widgets.explorer import Explorer
 
 __version__ = "0.1.0"
@@ -73,6 +74,7 @@ _HOME = {
     "tabulate": "survey.tabulation",
     "Trait": "survey.trait",
     "rake": "survey.weighting",
+    "SurveyBrowser": "widgets.browser",
     "Explorer": "widgets.explorer",
 }
 
@@ -94,6 +96,7 @@ __all__ = [
     "Shares",
     "Source",
     "Survey",
+    "SurveyBrowser",
     "SurveyError",
     "Template",
     "Trait",

@@ -27,6 +27,7 @@ from plural_nb.survey.trait import Trait
 
 if TYPE_CHECKING:
     from plural_nb.survey.lint import Finding
+    from plural_nb.widgets.browser import SurveyBrowser
 
 EVERYONE = "Everyone"
 
@@ -322,6 +323,15 @@ class Survey:
         from plural_nb.survey.lint import check
 
         return check(self)
+
+    def browse(self, **choices: Any) -> SurveyBrowser:
+        """Return the panel that shows this survey, question by question, in a notebook.
+
+        choices: what to begin with: question, by, population, weighted, over; see `plural_nb.SurveyBrowser`.
+        """
+        from plural_nb.widgets.browser import SurveyBrowser
+
+        return SurveyBrowser(self, **choices)
 
     def write(self, path: Path | str, answers: Mapping[str, Answers] | None = None) -> tuple[Path, ...]:
         """Write this survey to .sav, .dta, .csv or .parquet, with its codebook and its design for R and Stata.

@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import polars as pl
+from scipy import special
 
 from plural_nb.errors import SurveyError, nearest
+from plural_nb.survey.contrasts import Contrast
 from plural_nb.survey.design import Floats, Ints
-from plural_nb.survey.encoding import numbers
+from plural_nb.survey.linearisation import Linearised
 from plural_nb.survey.means import Means, mean
 from plural_nb.survey.measure import Measure
 from plural_nb.survey.shares import Groups, Shares
 from plural_nb.survey.tabulation import tabulate
+from plural_nb.survey.times import Times, times_of
+from plural_nb.survey.variance import variance
 
 if TYPE_CHECKING:
     from plural_nb.survey.survey import Population, Survey
 
 Statistic = Literal["share", "mean"]
 MEAN = "(mean)"
-_TIME = re.compile(
-    r"^(survey|interview|field)?[ _-]*(year|wave|round|jahr|welle|année|annee|ano|año)s?$", re.IGNORECASE
-)
-_YEAR = re.compile(r"\b(?:1[89]|20)\d\d\b")
-_BIRTH = re.compile(r"birth|born|naiss|geb(urt|oren)", re.IGNORECASE)
-# More columns of different years than any survey has; a column with more values counts something else.
-_MOST_TIMES = 120
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Times:
-    """The years or waves of a survey, in order.
-
-    key: the trait or column they come from. label: its words. names: each time in words. values: (T,) its place on an
-    axis: the year where every name holds one, else 0, 1, 2 … codes: (n,) the time of each row, -1 where it is missing.
-    """
-
-    key: str
-    label: str
-    names: tuple[str, ...]
-    values: Floats
-    codes: Ints = field(repr=False)
-
-    @property
-    def dated(self) -> bool:
-        """Whether the places on the axis are years."""
-        return bool(self.values.size) and float(self.values[0]) >= 1800
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,30 +96,6 @@ class Trend:
         return np.asarray(values.reshape(T, G, -1))
 
 
-def times_of(survey: Survey, over: str | None = None) -> Times | None:
-    """Return the years or waves of a survey; None where it has fewer than two.
-
-    over: a trait's or a column's name. When None the year that the survey's recipe names is taken, then a trait whose
-    levels are all years, then a trait or column called year, wave or round.
-
-    Raises SurveyError for a name that is neither a trait nor a column, or a column of something else than numbers.
-
-    >>> from plural_nb.survey.library import load_survey
-    >>> times_of(load_survey("teaching")).names
-    ('2019', '2021', '2023')
-    """
-    if over is not None:
-        return _named(survey, over)
-    for name in _likely(survey):
-        try:
-            found = _named(survey, name)
-        except SurveyError:
-            continue
-        if found is not None:
-            return found
-    return None
-
-
 def trend(
     survey: Survey,
     question: str,
@@ -196,6 +148,63 @@ def trend(
     return Trend(survey.title, statistic, question, times, names, levels, label, cells, survey.describe(population))
 
 
+def change(
+    survey: Survey,
+    question: str,
+    option: str = MEAN,
+    *,
+    over: str | None = None,
+    population: Population | None = None,
+    weighted: bool = True,
+    level: float = 0.95,
+) -> Contrast | None:
+    """Return how much the share of an answer, or the mean, changed from the first time to the last.
+
+    option: a substantive option's label, or "(mean)". What the two times share through PSUs, strata or people asked
+    twice is taken off. None where nobody answered at one of the two.
+
+    >>> from plural_nb.survey.library import load_survey
+    >>> moved = change(load_survey("teaching"), "turnout", "I voted")
+    >>> round(moved.estimate, 3), moved.high < 0
+    (-0.063, True)
+    """
+    times = times_of(survey, over)
+    if times is None:
+        raise SurveyError(
+            f"{survey.title!r} has no two years or waves to compare. Name a trait or column: over='year'."
+        )
+    design = survey.design if weighted else survey.design.unweighted()
+    inside = population.mask(survey) if population is not None and population.picks else np.ones(survey.n, bool)
+    if option == MEAN:
+        x = survey.values(question)
+    else:
+        asked, places = survey.question(question), survey.answer_codes[question]
+        x = np.where(np.isin(places, asked.substantive), places == asked.place(option), np.nan)
+    last = len(times.names) - 1
+    row = np.flatnonzero(inside & np.isfinite(x) & ((times.codes == 0) | (times.codes == last)))
+    if design.replicates is None:
+        row = row[design.weight[row] != 0]
+    end, x = (times.codes[row] == last).astype(np.int64), np.asarray(x[row], dtype=np.float64)
+    if np.bincount(end, minlength=2).min() == 0:
+        return None
+
+    def moved(weight: Floats) -> Floats:
+        w = weight[row]
+        both = np.bincount(end, weights=w * x, minlength=2) / np.bincount(end, weights=w, minlength=2)
+        return np.asarray(both[None, 1:] - both[None, :1])
+
+    w = design.weight[row]
+    W = np.bincount(end, weights=w, minlength=2)
+    centre = np.bincount(end, weights=w * x, minlength=2) / W
+    # The difference of two ratios has the difference of their influences, so that shared PSUs take care of themselves.
+    z = np.where(end == 1, 1.0, -1.0) * w * (x - centre[end]) / W[end]
+    theta = moved(design.weight)
+    found = variance(design, Linearised(z[:, None], np.zeros_like(row), row), theta, moved)
+    value, se, df = float(theta[0, 0]), float(np.sqrt(max(found.covariance[0, 0, 0], 0.0))), float(found.df[0])
+    reach = float(special.stdtrit(df, (1 + level) / 2)) * se if df > 0 else np.inf
+    return Contrast(value, se, df, value - reach, value + reach, level)
+
+
 def _levels(survey: Survey, by: str | None, inside: np.ndarray, most: int | None) -> tuple[tuple[str, ...], Ints, int]:
     """The groups to estimate, each row's place among them, and how many levels there are in all."""
     if by is None:
@@ -209,53 +218,3 @@ def _levels(survey: Survey, by: str | None, inside: np.ndarray, most: int | None
     place = np.full(len(groups.names) + 1, -1)  # the last entry is for a missing level
     place[kept] = np.arange(kept.size)
     return tuple(groups.names[i] for i in kept), place[codes], len(groups.names)
-
-
-def _likely(survey: Survey) -> list[str]:
-    """Names of traits and columns that may hold years or waves, the likeliest first."""
-    found = []
-    if survey.recipe is not None and (year := survey.recipe.recipe.columns.get("year")):
-        found += [name for name in survey.columns.names if name.lower() == year.lower()]
-    found += [key for key, trait in survey.traits.items() if all(_year(label) for label in trait.labels)]
-    found += [key for key, trait in survey.traits.items() if _TIME.match(key) or _TIME.match(trait.label)]
-    found += [name for name in survey.columns.names if _TIME.match(name)]
-    labels = {key: trait.label for key, trait in survey.traits.items()}
-    return [name for name in dict.fromkeys(found) if not _BIRTH.search(f"{name} {labels.get(name, '')}")]
-
-
-def _named(survey: Survey, name: str) -> Times | None:
-    if name in survey.traits:
-        trait = survey.traits[name]
-        return _ordered(name, trait.label, trait.labels, np.asarray(survey.trait_codes[name], dtype=np.int64))
-    if name not in survey.columns.names:
-        known = [*survey.traits, *survey.columns.names]
-        raise SurveyError(f"{survey.title!r} has no trait or column {name!r} to follow. {nearest(name, known)}")
-    found = numbers(survey.columns[name], where=f"{survey.title}, column {name!r}")
-    here = np.isfinite(found)
-    distinct = np.unique(found[here])
-    if distinct.size > _MOST_TIMES:
-        raise SurveyError(
-            f"Column {name!r} holds {distinct.size} different numbers, more than years or waves there can be."
-        )
-    codes = np.where(here, np.searchsorted(distinct, np.nan_to_num(found)), -1).astype(np.int64)
-    return _ordered(name, name, tuple(f"{value:g}" for value in distinct), codes)
-
-
-def _ordered(key: str, label: str, names: tuple[str, ...], codes: Ints) -> Times | None:
-    """Times that occur, in the order of their years, or as given where they hold none."""
-    used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(names)))
-    if used.size < 2:
-        return None
-    years = [_year(names[i]) for i in used]
-    dated = all(years) and len(set(years)) == len(years)
-    order = used[np.argsort(years)] if dated else used
-    place = np.full(len(names) + 1, -1, dtype=np.int64)
-    place[order] = np.arange(order.size)
-    values = np.sort(np.array(years, dtype=np.float64)) if dated else np.arange(order.size, dtype=np.float64)
-    return replace(Times(key, label, (), values, place[codes]), names=tuple(names[i] for i in order))
-
-
-def _year(name: str) -> int:
-    """The year in a name ("Wave 3, 2023"); 0 where there is none or more than one."""
-    found = _YEAR.findall(name)
-    return int(found[0]) if len(found) == 1 else 0

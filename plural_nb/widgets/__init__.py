@@ -1,7 +1,8 @@
 """Widgets: the Python half of what moves in the notebook."""
 
+from plural_nb.widgets.browser import SurveyBrowser
 from plural_nb.widgets.explorer import Explorer
 from plural_nb.widgets.guard import guarded
 from plural_nb.widgets.vega_view import VegaView
 
-__all__ = ["Explorer", "VegaView", "guarded"]
+__all__ = ["Explorer", "SurveyBrowser", "VegaView", "guarded"]
