@@ -84,6 +84,12 @@ def places_of(question: Question, labels: tuple[str, ...] | list[str], name: str
     return [list(labels).index(label) for label in ours]
 
 
+def name_of(who: Answering, otherwise: str) -> str:
+    """Return what a model calls itself, else `otherwise`."""
+    name = getattr(who, "name", None)
+    return name if isinstance(name, str) and name else otherwise
+
+
 def _answers(who: Answering, question: Question, manner: Mapping[str, Any], name: str) -> Answers | None:
     if isinstance(who, Survey):
         found: Any = who.answers(question) if question.key in who.questions else None

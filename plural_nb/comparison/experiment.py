@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from scipy.spatial import distance as scipy_distance
 
-from plural_nb.comparison.answering import Answering, Row, row_of
+from plural_nb.comparison.answering import Answering, Row, name_of, row_of
 from plural_nb.comparison.before_after import BeforeAndAfter, Convention, Measure
 from plural_nb.comparison.distances import Floats, entropy, js_distance
 from plural_nb.comparison.noise import js_noise_floor
@@ -68,7 +68,7 @@ def before_and_after(
     repeated = {q.key for q in asked if sum(p.key == q.key for p in asked) > 1}
     if repeated or not asked:
         raise PluralError(f"Each question needs a key of its own; {sorted(repeated)} stand twice." if asked else _NONE)
-    called = tuple(given or _name(side, word) for given, side, word in zip(names, (pre, post), _SIDES, strict=True))
+    called = tuple(given or name_of(side, word) for given, side, word in zip(names, (pre, post), _SIDES, strict=True))
     manner = {"mode": "completion"} if manner is None else dict(manner)
     table, left_out = _ask(asked, {"pre": pre, "post": post}, populations, manner)
     kept = [q for q in asked if q.key in table]
@@ -216,8 +216,3 @@ def _as_released(p: Floats, q: Floats) -> float:
 def _entropy_as_released(row: Floats) -> float:
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(-(row * np.log(row)).sum())
-
-
-def _name(side: Answering, word: str) -> str:
-    name = getattr(side, "name", None)
-    return name if isinstance(name, str) and name else word
