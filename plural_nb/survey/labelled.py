@@ -19,6 +19,8 @@ from plural_nb.survey.question import Code
 
 LABELLED = (".sav", ".zsav", ".por", ".dta", ".sas7bdat", ".xpt")
 
+# Up to so many cells a file is read at once when it is opened, so that a second process is not started for them.
+_SMALL = 1_000_000
 # What a reader call may hold as Python objects at once: 10 million cells are about 0.4 GB while they are converted.
 _BATCH = 10_000_000
 _SMALLEST = 2_000_000
@@ -72,7 +74,7 @@ class LabelledFile:
     rows: number of rows, None where the format does not say before it is read (.por, .xpt).
     encoding: how texts are written, as the reader was told or found; empty where it did not say. told: what the
         reader is told of it each time.
-    whole: all columns of a small file, which were read when it was opened.
+    whole: all columns of a file that was read when it was opened.
     sets: the multiple-response sets that SPSS files may declare, name to columns.
     """
 
@@ -91,15 +93,15 @@ class LabelledFile:
         return (self.rows or 0) * len(self.variables)
 
     @classmethod
-    def open(cls, path: Path, encoding: str | None = None) -> LabelledFile:
-        """Read what the file says of its columns, and none of its rows.
+    def open(cls, path: Path, encoding: str | None = None, *, whole: int = _SMALL) -> LabelledFile:
+        """Read what the file says of its columns, and its columns too where it has at most `whole` cells.
 
         encoding: how texts are written ("windows-1252"), where the file does not say it or says it wrongly.
 
         The reader runs in a process of its own. Raises SurveyError for a file that is damaged, encrypted, empty or of
         another kind.
         """
-        said, frame = apart.opened(path, encoding)
+        said, frame = apart.opened(path, encoding, whole)
         return said if frame is None else replace(said, whole=frame)
 
     @classmethod

@@ -87,7 +87,7 @@ def read_survey(
             return Survey.from_frame(file.read(book.columns), book, name=path.name)
         return Survey.from_frame(_read(path, suffix, book), book, name=path.name)
     if suffix in LABELLED:
-        return _labelled(LabelledFile.open(path, encoding), recipe, wanted)
+        return _labelled(LabelledFile.open(path, encoding, whole=_WHOLE), recipe, wanted)
     return _table(path, suffix, recipe, wanted)
 
 

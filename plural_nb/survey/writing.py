@@ -161,12 +161,16 @@ def _codebook(survey: Survey, sheet: Sheet) -> str:
         lines.append(f"lonely = {_toml(survey.design.lonely)}")
     for key, trait in survey.traits.items():
         column = survey.trait_columns.get(key, key)
-        levels = [_option(o, sentence=s) for o, s in zip(trait.options, trait.sentences, strict=True)]
-        lines += [
-            "",
-            f"[traits.{_key(key)}]",
-            f"label = {_toml(trait.label)}",
-            f"column = {_toml(sheet.names.get(column, column))}",
+        told = {"label": trait.label, "column": sheet.names.get(column, column), "phrase": trait.phrase,
+                "question": trait.question}  # fmt: skip
+        lines += ["", f"[traits.{_key(key)}]", *(f"{name} = {_toml(value)}" for name, value in told.items() if value)]
+        levels = [
+            _option(
+                o,
+                said=said if said != o.label else None,
+                sentence=sentence if sentence != trait.phrase.replace("{}", said) else None,
+            )
+            for o, said, sentence in zip(trait.options, trait.said, trait.sentences, strict=True)
         ]
         lines += _missing(survey, column, survey.trait_codes[key])
         lines += _options(levels)
@@ -204,7 +208,7 @@ def _option(option: Option, **more: Any) -> str:
         said |= {"low": option.bounds[0], "high": option.bounds[1]}
     elif option.code is not None:
         said = {"code": option.code, **said}
-    said |= {name: value for name, value in more.items() if value not in (None, "")}
+    said |= {name: value for name, value in more.items() if value is not None}
     said |= {} if option.substantive else {"substantive": False}
     said |= {} if option.offered else {"offered": False}
     said |= {"pinned": True} if option.pinned else {}

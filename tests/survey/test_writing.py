@@ -194,3 +194,13 @@ def test_texts_with_quotes_and_lines_survive(tmp_path):
     assert read_survey(paths[0]).questions["q"] == survey.questions["q"]
     assert paths[2].read_text().splitlines()[0] == "# Written by plural_nb: A B"
     assert json.dumps("out.csv") in paths[2].read_text()
+
+
+def test_what_a_backstory_leaves_out_stays_left_out(tmp_path):
+    levels = [{"code": 1, "label": "North", "said": "the north"}, {"code": 2, "label": "Abroad", "sentence": ""}]
+    trait = {"phrase": "I live in {}.", "question": "Where do you live?", "options": levels}
+    yes = [{"code": 1, "label": "Yes"}, {"code": 2, "label": "No"}]
+    book = {"traits": {"place": trait}, "questions": {"q": {"text": "?", "options": yes}}}
+    survey = Survey.from_frame(pl.DataFrame({"place": [1, 2], "q": [1, 2]}), book)
+    assert survey.traits["place"].sentences == ("I live in the north.", "")
+    assert dict(read_survey(survey.write(tmp_path / "out.csv")[0]).traits) == dict(survey.traits)
