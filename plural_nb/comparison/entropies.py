@@ -27,7 +27,8 @@ def entropy_table(distances: PairDistances) -> pl.DataFrame:
         debiased = nats + entropy_bias(side.shares.covariance, side.shares.share)[pairs.usable]
         sd = special.entr(drawn).sum(axis=0).std(axis=1)
         df = side.shares.df[pairs.usable]
-        reach = np.where(sd > 0, t_reach(df, distances.level) * np.where(sd > 0, sd, 1.0), 0.0)
+        some = sd > 1e-12  # an exact row varies by rounding alone
+        reach = np.where(some, t_reach(df, distances.level) * np.where(some, sd, 1.0), 0.0)
         most = math.log(p.shape[1])
         low, high = np.clip(debiased - reach, 0, most), np.clip(debiased + reach, 0, most)
         at = {int(g): c for c, g in enumerate(pairs.usable)}

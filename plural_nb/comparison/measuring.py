@@ -51,10 +51,11 @@ class Scale:
         return cls(order, np.diff(values[order]), span) if span > 0 else None
 
 
-def squared(p: Numbers, q: Numbers, scale: Scale | None) -> dict[str, Numbers]:
+def squared(p: Numbers, q: Numbers, scale: Scale | None, *, divergences: bool = True) -> dict[str, Numbers]:
     """Return each distance squared (a divergence as it is) between rows that may hold many pairs.
 
     p, q: (K, ...) shares, options first, of one floating type. Wasserstein is in shares of the scale.
+    divergences: whether those of Kullback and Leibler are wanted too.
 
     JSD = ½ Σ p·log1p(t) + q·log1p(−t) with t = (p − q)/(p + q) keeps the digits of a small difference, so that
     replicates can be held in single precision: half the memory, and a third of the time.
@@ -77,6 +78,8 @@ def squared(p: Numbers, q: Numbers, scale: Scale | None) -> dict[str, Numbers]:
     }
     if scale is not None:
         found["wasserstein_normalised"] = np.square(_moved(gap, scale))
+    if not divergences:
+        return found
     np.subtract(up, down, out=up)
     for name, part, other, sign in (("kl", p, q, 1), ("kl_reversed", q, p, -1)):
         value = np.maximum((part * up).sum(axis=0) * sign, 0)

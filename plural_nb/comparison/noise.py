@@ -105,7 +105,7 @@ def noise_floors(
         mean[name] = math.sqrt(2 / math.pi) * spread
         square[name] = drawn[name].mean(axis=-1, dtype=np.float64)
         p95[name] = np.sqrt(_quantile(drawn[name], 0.95)) * heavy
-    observed = np.asarray(squared(p, q, None)["js_distance"], dtype=np.float64)
+    observed = np.asarray(squared(p, q, None, divergences=False)["js_distance"], dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         tail = special.fdtrc(nu, nu * df, observed / np.where(trace > 0, square["js_distance"], np.nan))
     tail = np.where(trace > 0, tail, np.where(observed > 1e-15, 0.0, 1.0))
@@ -160,7 +160,7 @@ def _simulate(
     draws: int,
     seed: int,
 ) -> None:
-    """Put simulated numbers where counts are few."""
+    """Put simulated numbers where counts are few; divergences, infinite in some draws, keep the first order."""
     p, q, observed = (x[..., few] for x in rows)
     nu, df, reach, heavy = (x[few] for x in tail)
     n_a, n_b = sizes[0][few], sizes[1][few]
@@ -170,10 +170,8 @@ def _simulate(
     for begin in range(0, at.size, step):
         part = slice(begin, begin + step)
         sides, stretch = simulate_pairs(p[:, part], q[:, part], (n_a[part], n_b[part]), draws, seed)
-        drawn = squared(*sides, scale)
+        drawn = squared(*sides, scale, divergences=False)
         for name, value in drawn.items():
-            if name in DIVERGENCES:
-                continue  # infinite in some draws: what is left is the first order
             value = value * np.square(stretch)[:, None]
             root = np.sqrt(value)
             floors.mean[name][at[part]] = root.mean(axis=-1, dtype=np.float64)

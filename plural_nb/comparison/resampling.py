@@ -58,7 +58,7 @@ def replicate_shares(
     with np.errstate(invalid="ignore", divide="ignore"):
         S = totals(design.weight)
         p = S / S.sum(axis=0)
-        if not _rescaled(design):
+        if not can_rescale(design):
             return p, _around(design, p, (cell, value, who), totals, replicates, seed)
         unit = np.arange(design.n) if design.psu is None else design.psu
         units = int(unit.max()) + 1
@@ -97,7 +97,7 @@ def _factors(design: Design, replicates: int, seed: int) -> Factors:
     return factors
 
 
-def _rescaled(design: Design) -> bool:
+def can_rescale(design: Design) -> bool:
     """Whether PSUs can be drawn: neither replicate weights nor calibration, and no stratum with one PSU."""
     if design.replicates is not None or design.calibration is not None:
         return False

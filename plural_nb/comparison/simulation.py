@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from plural_nb.comparison.distances import Floats
 from plural_nb.comparison.measuring import Numbers
@@ -13,7 +16,7 @@ from plural_nb.comparison.measuring import Numbers
 _GRID = 8192
 # Samples up to this size are taken from such tables, with sizes rounded by at most 2.5%; larger ones are drawn alone.
 _LARGEST_TABLE = 2000
-_FEWEST_PAIRS = 200
+_FEWEST_PAIRS = 64
 
 
 def simulate_pairs(
@@ -65,7 +68,7 @@ def _sample(truth: Floats, sizes: _Sizes, draws: int, seed: int) -> Numbers:
     for n in np.unique(sizes.used[sizes.tabled]):
         here = np.flatnonzero(sizes.tabled & (sizes.used == n))
         reached = _reached(int(n), draws, seed)
-        before = np.zeros((here.size, draws), dtype=np.int16)
+        before = np.zeros((here.size, draws), dtype=reached.dtype)
         for k in range(K):
             up_to = reached[cut[k, here]] if k < K - 1 else np.full_like(before, n)
             found[k, here] = (up_to - before) / np.float32(n)
@@ -77,7 +80,8 @@ def _sample(truth: Floats, sizes: _Sizes, draws: int, seed: int) -> Numbers:
     return found
 
 
-def _reached(n: int, draws: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
+@lru_cache(maxsize=32)
+def _reached(n: int, draws: int, seed: int) -> npt.NDArray[np.integer[Any]]:
     """(grid + 1, R): how many of n uniform numbers lie below each place of the grid, in each of R draws.
 
     Read at the running sums of a row of shares, its steps are a multinomial sample of that row: one table serves
@@ -86,6 +90,7 @@ def _reached(n: int, draws: int, seed: int) -> np.ndarray[tuple[int, int], np.dt
     places = np.random.default_rng((seed, n)).integers(0, _GRID, size=(draws, n))
     places += (np.arange(draws) * _GRID)[:, None]
     counts = np.bincount(places.ravel(), minlength=draws * _GRID).reshape(draws, _GRID)
-    reached = np.zeros((_GRID + 1, draws), dtype=np.int16)
-    np.cumsum(counts.T, axis=0, dtype=np.int16, out=reached[1:])
+    kind = np.uint8 if n <= 255 else np.int16  # small, because some dozens of sizes are kept
+    reached = np.zeros((_GRID + 1, draws), dtype=kind)
+    np.cumsum(counts.T, axis=0, dtype=kind, out=reached[1:])
     return reached
