@@ -289,8 +289,7 @@ class Cells:
 
 
 def measured_cells(
-    p: Floats,
-    q: Floats,
+    rows: tuple[Floats, Floats],
     V: Floats,
     n: Ints,
     df: Floats,
@@ -302,8 +301,10 @@ def measured_cells(
 ) -> Cells:
     """Return every distance of C cells between shares p (K, C) of samples and exact rows q (K, C).
 
-    V: (C, K, K) covariance of p. n: (C,) people. df: (C,). drawn: (K, C, R) replicates of p, in single precision.
+    rows: p and q. V: (C, K, K) covariance of p. n: (C,) people. df: (C,). drawn: (K, C, R) replicates of p, in single
+    precision.
     """
+    p, q = rows
     variance = np.einsum("ckk->c", V)
     spread = 1 - np.square(p).sum(axis=0)
     known = (variance > 0) & (spread > 1e-12)
