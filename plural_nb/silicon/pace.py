@@ -43,12 +43,12 @@ def pace(model: Model, *, seconds: float = 10.0) -> Pace:
     asked = 0
     with tempfile.TemporaryDirectory() as folder, model.remembering_in(Path(folder) / "answers.sqlite"):
         begin = time.perf_counter()
-        model.ask(_QUESTIONS[0], persona="", examples=0)  # the first decode also makes the context
+        model.ask(_QUESTIONS[0], persona="", examples=0, progress=False)  # the first decode also makes the context
         begin = time.perf_counter()
         while (took := time.perf_counter() - begin) < seconds or not asked:
             crowd = [_backstory(asked + i) for i in range(8)]
             for question in _QUESTIONS:
-                asked += len(model.ask(question, persona=crowd, examples=0).replies)
+                asked += len(model.ask(question, persona=crowd, examples=0, progress=False).replies)
     rate = asked / took
     return Pace(
         asked, rate, 20_000 / rate, model.worker_mb, model.settings.threads, model.details["context"], _suggest(rate)

@@ -45,6 +45,8 @@ class _Bar:
             if done >= total or time.monotonic() - self._begin < QUIET_SECONDS:
                 return
             self._drawn = self._draw(total)
+            self._drawn.n = done
+            self._drawn.refresh()
         self._drawn.update(done - self._drawn.n)
 
     def close(self) -> None:
@@ -67,6 +69,7 @@ class _Bar:
             disable=False if notebook else None,
             dynamic_ncols=not notebook,
             mininterval=0.2,
+            delay=1e-3,  # it is drawn by `refresh`, once it knows how long the run has taken
         )
         if not drawn.disable:
             drawn.start_t -= time.monotonic() - self._begin
