@@ -33,13 +33,15 @@ class Personas:
     tellings: how the texts are made from a survey; none for texts by hand. origin: the survey that they come from.
     leak: what happens where a backstory tells what is asked: see `plural_nb.personas.leaks.left_out`. near: Cramér's
     V above which a trait is a near-duplicate of a question.
+    principles: a text about values or principles that follows everybody's.
     where: whether a text stands before the "question" or in the "system" turn of a chat.
 
     Made by `from_survey`, `drawn_from`, `from_margins`, `from_grid` or `from_texts`. All but the last take
 
     template: the name of one that comes along ("third_person"), or a `Template`. traits: what is told, in this order.
     answered: keys of other questions, whose answers by the same person follow (Kim and Lee's few-shot setting).
-    order, seed, missing: see `plural_nb.personas.telling.Telling`. leak, near, where: as above. ids: a column.
+    order, seed, missing: see `plural_nb.personas.telling.Telling`. leak, near, principles, where: as above. ids: a
+    column.
 
     Raises SurveyError for two people with one id, and for what the template or the survey does not have.
     """
@@ -55,6 +57,7 @@ class Personas:
     leak: Leak = "error"
     near: float = NEAR
     where: Where = "question"
+    principles: str = ""
 
     def __post_init__(self) -> None:
         for what, value, valid in (("leak", self.leak, get_args(Leak)), ("where", self.where, get_args(Where))):
@@ -110,7 +113,7 @@ class Personas:
         Raises SurveyError that names it where leak is "error".
         """
         out = left_out(self.giveaways(question), self.leak, question)
-        texts = _texts(self.tellings, out) if out else self.texts
+        texts = _texts(self.tellings, self.principles, out) if out else self.texts
         return [text for text, here in zip(texts, self.domain, strict=True) if here]
 
     def name(self, i: int) -> str:
@@ -209,7 +212,7 @@ class Personas:
     def _of(
         cls, crowd: Crowd, template: str | Template, traits: Sequence[str] | None, *, answered: Sequence[str] = (),
         order: Order = "fixed", seed: int = 0, missing: Missing = "leave out", leak: Leak = "error",
-        near: float = NEAR, where: Where = "question", ids: str | None = None,
+        near: float = NEAR, where: Where = "question", ids: str | None = None, principles: str = "",
     ) -> Personas:  # fmt: skip
         made = template if isinstance(template, Template) else Template.named(template)
         tellings = [Telling(crowd.survey, made, traits, crowd.rows, order, seed, missing)]
@@ -223,11 +226,13 @@ class Personas:
                 raise SurveyError(f"{crowd.survey.title!r} has no column {ids!r}. {nearest(ids, known)}")
             names = tuple(map(str, crowd.survey.columns[ids].gather(tellings[0].places).to_list()))
         return cls(
-            tuple(_texts(tellings)), crowd.design, crowd.domain, crowd.kind, crowd.about, names, tuple(tellings),
-            crowd.origin, leak, near, where,
+            tuple(_texts(tellings, principles)), crowd.design, crowd.domain, crowd.kind, crowd.about, names,
+            tuple(tellings), crowd.origin, leak, near, where, principles,
         )  # fmt: skip
 
 
-def _texts(tellings: Sequence[Telling], leave_out: Sequence[str] = ()) -> list[str]:
+def _texts(tellings: Sequence[Telling], principles: str, leave_out: Sequence[str] = ()) -> list[str]:
     first, *more = (telling.texts(leave_out) for telling in tellings)
+    if principles:
+        more.append([principles] * len(first))
     return ["\n\n".join(filter(None, parts)) for parts in zip(first, *more, strict=True)] if more else first

@@ -99,9 +99,9 @@ def rectify(
     >>> found.share.tolist(), round(found.interviews_gained)
     ([0.5, 0.5], 296)
     """
+    _check(humans, silicon, everyone)
     asked, answered = _rows(humans)
     spoken, said = _rows(silicon)
-    _check(humans, silicon, everyone, asked & ~spoken)
     design, K = humans.design, answered.shape[1]
 
     def means(weight: Floats) -> Floats:
@@ -143,7 +143,7 @@ def _rows(answers: Answers) -> tuple[Bools, Floats]:
     return answers.domain & (total > 0), rows / np.where(total > 0, total, 1.0)[:, None]
 
 
-def _check(humans: Answers, silicon: Answers, everyone: Answers | None, lost: Bools) -> None:
+def _check(humans: Answers, silicon: Answers, everyone: Answers | None) -> None:
     options = [o.label for o in humans.question.options]
     for other in (silicon, everyone):
         if other is not None and [o.label for o in other.question.options] != options:
@@ -153,7 +153,8 @@ def _check(humans: Answers, silicon: Answers, everyone: Answers | None, lost: Bo
             f"There are {silicon.design.n} silicon answers for {humans.design.n} people: row by row they must be of "
             "the same people. Others go into everyone=…"
         )
-    asked, _ = _rows(humans)
+    asked = _rows(humans)[0]
+    lost = asked & ~_rows(silicon)[0]
     if not (asked & (humans.design.weight != 0)).any():
         raise SurveyError(f"Nobody was interviewed on {humans.question.label!r}: there is nothing to rectify by.")
     if lost.any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -91,6 +91,9 @@ def levels_of(survey: Survey, key: str, template: Template) -> Levels | None:
     if key in survey.traits:
         trait = survey.traits[key]
         asked = own.question or trait.question or (survey.questions[key].text if key in survey.questions else "")
+        if not any(trait.sentences):  # a codebook that only names levels
+            phrase = f"{own.label or trait.label}: {{}}."
+            trait = replace(trait, phrase=phrase, sentences=tuple(phrase.replace("{}", said) for said in trait.said))
         sentences = tuple(_sentence(trait, i, own, template) for i in range(len(trait.options)))
         said = tuple(own.said.get(label, words) for label, words in zip(trait.labels, trait.said, strict=True))
         label = own.label or trait.label
