@@ -164,10 +164,12 @@ def _truth(book: Codebook, everyone: list[dict[str, Ints]]) -> Iterator[tuple[st
         for key, question in book.questions.items():
             answer = np.concatenate([everyone[i][key] for i in waves])
             options = [question.options[i] for i in question.substantive]
+            top = max((o.bounds[1] for o in options if o.bounds), default=0.0)
             counts = []
             for option in options:
                 low, high = option.bounds or (option.code, None)
-                chose = answer == low if high is None else (answer >= low) & (answer < high)
+                # The highest interval includes its upper bound.
+                chose = answer == low if high is None else (answer >= low) & ((answer < high) | (high == top))
                 counts.append(int(np.count_nonzero(chose)))
             for option, count in zip(options, counts, strict=True):
                 yield label, key, option.label, count / sum(counts)
