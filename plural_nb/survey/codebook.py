@@ -15,6 +15,7 @@ from typing import Any, cast, get_args
 from plural_nb.errors import SurveyError, nearest
 from plural_nb.survey.design import Lonely
 from plural_nb.survey.encoding import Code, same
+from plural_nb.survey.mistakes import Mistakes
 from plural_nb.survey.question import Kind, Option, Question, Wording
 from plural_nb.survey.trait import Trait
 
@@ -41,7 +42,7 @@ class Codebook:
 
     An option without a `code` has its label as code; one with `low` or `high` gathers low <= x < high (the last one
     in order includes its upper bound). Unknown keys, repeated codes or labels and overlapping bounds raise
-    SurveyError.
+    SurveyError, which lists the mistakes of all traits and questions.
 
     >>> book = Codebook.of({"questions": {"tea": {"text": "Tea?", "options": [{"label": "Yes"}, {"label": "No"}]}}})
     >>> book.columns, book.questions["tea"].options[0].code
@@ -98,36 +99,51 @@ class Codebook:
     @classmethod
     def of(cls, content: Mapping[str, Any], *, source: str = "the codebook", name: str = "survey") -> Codebook:
         """Return the codebook with this content (the tables of its TOML file); `name` is the default name."""
-        _known(content, _TOP, source, "")
-        about = _table(content, "survey", source)
-        _known(about, _SURVEY, source, "survey")
-        design = _table(content, "design", source)
-        _known(design, _DESIGN, source, "design")
-        where = f"{source}, [survey]"
-        wording = _choice(about.get("wording", "paraphrased"), get_args(Wording), f"{where}: wording")
-        missing = tuple(_codes(about.get("missing", []), f"{where}: missing"))
-        in_design = f"{source}, [design]"
-        lonely = _choice(design.get("lonely", "fail"), get_args(Lonely), f"{in_design}: lonely")
+        mistakes = Mistakes()
+        about: Mapping[str, Any] = {}
+        design: Mapping[str, Any] = {}
+        missing: tuple[Code, ...] = ()
+        wording, lonely = "paraphrased", "fail"
+        where, in_design = f"{source}, [survey]", f"{source}, [design]"
+        with mistakes.gathered():
+            _known(content, _TOP, source, "")
+        with mistakes.gathered():
+            about = _table(content, "survey", source)
+            _known(about, _SURVEY, source, "survey")
+            wording = _choice(about.get("wording", wording), get_args(Wording), f"{where}: wording")
+            missing = tuple(_codes(about.get("missing", []), f"{where}: missing"))
+        with mistakes.gathered():
+            design = _table(content, "design", source)
+            _known(design, _DESIGN, source, "design")
+            lonely = _choice(design.get("lonely", lonely), get_args(Lonely), f"{in_design}: lonely")
         traits: dict[str, Trait] = {}
         questions: dict[str, Question] = {}
         trait_columns: dict[str, str] = {}
         question_columns: dict[str, str] = {}
         trait_missing: dict[str, tuple[Code, ...]] = {}
         question_missing: dict[str, tuple[Code, ...]] = {}
-        for key, entry in _table(content, "traits", source).items():
+        for key, entry in _entries(content, "traits", source, mistakes):
             here = f"{source}, [traits.{key}]"
-            _known(_as_table(entry, here), _TRAIT, source, f"traits.{key}")
-            trait_missing[key] = tuple(_codes(entry.get("missing", []), f"{here}: missing"))
-            traits[key] = _trait(key, entry, here, (*missing, *trait_missing[key]))
-            trait_columns[key] = _text(entry, "column", here, key)
-        for key, entry in _table(content, "questions", source).items():
+            with mistakes.gathered():
+                _known(_as_table(entry, here), _TRAIT, source, f"traits.{key}")
+                trait_missing[key] = tuple(_codes(entry.get("missing", []), f"{here}: missing"))
+                traits[key] = _trait(key, entry, here, (*missing, *trait_missing[key]))
+                trait_columns[key] = _text(entry, "column", here, key)
+        for key, entry in _entries(content, "questions", source, mistakes):
             here = f"{source}, [questions.{key}]"
-            _known(_as_table(entry, here), _QUESTION, source, f"questions.{key}")
-            question_missing[key] = tuple(_codes(entry.get("missing", []), f"{here}: missing"))
-            questions[key] = _question(key, entry, here, (*missing, *question_missing[key]), cast(Wording, wording))
-            question_columns[key] = _text(entry, "column", here, key)
-        if not questions:
-            raise SurveyError(f"{source} describes no question. Add one as [questions.KEY] with a text and options.")
+            with mistakes.gathered():
+                _known(_as_table(entry, here), _QUESTION, source, f"questions.{key}")
+                question_missing[key] = tuple(_codes(entry.get("missing", []), f"{here}: missing"))
+                questions[key] = _question(key, entry, here, (*missing, *question_missing[key]), cast(Wording, wording))
+                question_columns[key] = _text(entry, "column", here, key)
+        if not content.get("questions"):
+            mistakes.add(f"{source} describes no question. Add one as [questions.KEY] with a text and options.")
+        for texts, place in ((("name", "title", "citation", "licence", "fieldwork", "note"), (about, where)),
+                             (("weight", "stratum", "psu", "note"), (design, in_design))):  # fmt: skip
+            for text in texts:
+                with mistakes.gathered():
+                    _text(place[0], text, place[1])
+        mistakes.tell(source)
         name = _text(about, "name", where, name)
         return cls(
             name=name,
@@ -257,10 +273,15 @@ def _check_options(options: list[Option], missing: tuple[Code, ...], where: str)
 
 
 def _known(table: Mapping[str, Any], valid: Iterable[str], where: str, section: str) -> None:
-    for key in table:
-        if key not in valid:
-            place = f"{where}, [{section}]" if section else where
-            raise SurveyError(f"{place}: unknown key {key!r}. {nearest(key, valid)}")
+    strange = [f"unknown key {key!r}. {nearest(key, valid)}" for key in table if key not in valid]
+    if strange:
+        raise SurveyError(f"{f'{where}, [{section}]' if section else where}: {' '.join(strange)}")
+
+
+def _entries(content: Mapping[str, Any], key: str, source: str, mistakes: Mistakes) -> list[tuple[str, Any]]:
+    with mistakes.gathered():
+        return list(_table(content, key, source).items())
+    return []
 
 
 def _table(content: Mapping[str, Any], key: str, source: str) -> Mapping[str, Any]:

@@ -155,10 +155,10 @@ def load_survey(name: str | Path) -> Survey:
         return read_survey(name)
     elsewhere = _downloads().get(str(name))
     if elsewhere is not None:
-        raise SurveyError(_how_to_get(elsewhere))
+        raise SurveyError(_how_to_get(elsewhere, known))
     raise SurveyError(
-        f"There is no survey {str(name)!r} in the library. {nearest(str(name), [*known, *_downloads()])} For a file "
-        "of your own, give its path."
+        f"There is no survey {str(name)!r} in the library. {nearest(str(name).lower(), [*known, *_downloads()])} "
+        "For a file of your own, give its path."
     )
 
 
@@ -174,14 +174,18 @@ def _shipped(name: str) -> Survey:
     return _anes96()
 
 
-def _how_to_get(entry: Download) -> str:
+def _how_to_get(entry: Download, known: list[str]) -> str:
+    like = [name for name in known if name.startswith(entry.name)]
+    other = f" {like[0]!r} is here: load_survey({like[0]!r})." if like else ""
     if entry.sha256:
         return (
             f"{entry.title} ({entry.licence}) is not on this machine. plural_nb.survey.library.download_survey("
             f"{entry.name!r}) fetches {entry.size / 1e6:.1f} MB once; offline, put the file from {entry.address} at "
             f"{entry.path}."
         )
-    return f"{entry.title} is not on this machine ({entry.licence}). Go to {entry.address}. {entry.instructions}"
+    return (
+        f"{entry.title} is not on this machine ({entry.licence}). Go to {entry.address}. {entry.instructions}" + other
+    )
 
 
 def _store() -> Path:

@@ -16,6 +16,7 @@ from plural_nb.survey.design import Lonely
 from plural_nb.survey.encoding import natural
 from plural_nb.survey.from_labels import Wanted, survey_of
 from plural_nb.survey.labelled import LABELLED, LabelledFile, Variable
+from plural_nb.survey.mistakes import Mistakes
 from plural_nb.survey.qualtrics import read_responses
 from plural_nb.survey.recipes import Match, Recipe, apply, matching
 from plural_nb.survey.recipes import recipe as recipe_named
@@ -256,6 +257,7 @@ def _require_file(path: Path, suffix: str) -> None:
 
 
 def _require_columns(book: Codebook, here: list[str], path: Path) -> None:
+    mistakes = Mistakes()
     for column in book.columns:
         if column not in here:
             other = {";": "semicolons", "\t": "tabs", ",": "commas"}
@@ -265,6 +267,5 @@ def _require_columns(book: Codebook, here: list[str], path: Path) -> None:
                     f"{path.name} has a single column, {here[0]!r}: it seems to be separated by {found[0]}. Save it "
                     "with commas as .csv, or with tabs as .tsv."
                 )
-            raise SurveyError(
-                f"{book.source} names a column {column!r} that is not in {path.name}. {nearest(column, here)}"
-            )
+            mistakes.add(f"{book.source} names a column {column!r} that is not in {path.name}. {nearest(column, here)}")
+    mistakes.tell(path.name)

@@ -17,9 +17,12 @@ from plural_nb.survey.batteries import Battery
 from plural_nb.survey.codebook import Codebook
 from plural_nb.survey.columns import Columns, Lazy
 from plural_nb.survey.design import Design, Floats
-from plural_nb.survey.encoding import Places, encode, numbers
+from plural_nb.survey.encoding import Places, encode
 from plural_nb.survey.guessing import question_of, rekind, trait_of
 from plural_nb.survey.labelled import Variable
+from plural_nb.survey.population import Count as Count
+from plural_nb.survey.population import Population as Population
+from plural_nb.survey.population import in_words
 from plural_nb.survey.question import Code, Kind, Question, Wording
 from plural_nb.survey.recipes import Match
 from plural_nb.survey.shares import Groups
@@ -28,64 +31,6 @@ from plural_nb.survey.trait import Trait
 if TYPE_CHECKING:
     from plural_nb.survey.lint import Finding
     from plural_nb.widgets.browser import SurveyBrowser
-
-EVERYONE = "Everyone"
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many people a population holds: n as counted, and Kish's effective number (sum w)^2 / sum w^2."""
-
-    n: int
-    n_eff_kish: float
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class Population:
-    """The people who have one of the picked levels in every trait picked; nothing picked means everyone.
-
-    picks: for each trait picked, the labels of its levels; one label may stand alone. Someone whose level of a picked
-        trait was not recorded is not in the population.
-
-    Raises SurveyError for a trait with no level picked. Whether traits and levels exist is known to the survey.
-
-    >>> Population({"age": ["18 to 29"], "region": ["North", "South"]}).label
-    'Age: 18 to 29; Region: North or South'
-    >>> Population().label
-    'Everyone'
-    """
-
-    picks: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-    def __init__(self, picks: Mapping[str, Sequence[str] | str] | None = None) -> None:
-        found = []
-        for trait, levels in (picks or {}).items():
-            chosen = (levels,) if isinstance(levels, str) else tuple(dict.fromkeys(levels))
-            if not chosen:
-                raise SurveyError(f"No level of {trait!r} is picked. Pick at least one, or leave the trait out.")
-            found.append((trait, chosen))
-        object.__setattr__(self, "picks", tuple(found))
-
-    @property
-    def label(self) -> str:
-        """The population in words, traits by key; `Survey.describe` uses their labels."""
-        return _in_words((trait[:1].upper() + trait[1:].replace("_", " "), levels) for trait, levels in self.picks)
-
-    def mask(self, survey: Survey) -> Bools:
-        """Return (n,) True for the survey's rows in this population; SurveyError for an unknown trait or level."""
-        inside = np.ones(survey.n, dtype=np.bool_)
-        for key, levels in self.picks:
-            trait = survey.trait(key)
-            # One more entry than levels: a missing level is -1, the last entry, which is never picked.
-            picked = np.zeros(len(trait.options) + 1, dtype=np.bool_)
-            for level in levels:
-                if level not in trait.labels:
-                    raise SurveyError(
-                        f"Trait {key!r} of {survey.title!r} has no level {level!r}. {nearest(level, trait.labels)}"
-                    )
-                picked[trait.labels.index(level)] = True
-            inside &= picked[survey.trait_codes[key]]
-        return inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +107,7 @@ class Survey:
     def describe(self, population: Population | None = None) -> str:
         """The population in words, with the traits' labels ("Age: 18 to 29; Region: North or South")."""
         picks = population.picks if population else ()
-        return _in_words((self.trait(key).label, levels) for key, levels in picks)
+        return in_words((self.trait(key).label, levels) for key, levels in picks)
 
     def count(self, population: Population | None = None, *, weighted: bool = True) -> Count:
         """Return how many people are in a population, and Kish's effective number.
@@ -353,7 +298,7 @@ class Survey:
         """Return a survey from a polars frame and a codebook (a TOML file, or the same content as a dict).
 
         Raises SurveyError for columns that are not there, values the codebook does not list, and weights that cannot
-        be.
+        be; what is wrong with several columns is told at once.
 
         >>> frame = pl.DataFrame({"tea": [1, 2, 1, None], "w": [1.0, 2.0, 1.0, 1.0]})
         >>> options = [{"code": 1, "label": "Yes"}, {"code": 2, "label": "No"}]
@@ -371,91 +316,15 @@ class Survey:
             book = Codebook.of(codebook, name=name or "survey")
         else:
             book = codebook if isinstance(codebook, Codebook) else Codebook.read(codebook)
-        return _assemble(cls, frame, book, name or "the frame")
+        from plural_nb.survey.from_codebook import survey_of_frame
+
+        return survey_of_frame(cls, frame, book, name or "the frame")
 
     def _mask(self, population: Population | None) -> Bools | None:
         return population.mask(self) if population is not None and population.picks else None
-
-
-def _assemble(cls: type[Survey], frame: pl.DataFrame, book: Codebook, where: str) -> Survey:
-    for column in book.columns:
-        if column not in frame.columns:
-            raise SurveyError(
-                f"{book.source} names a column {column!r} that is not in {where}. {nearest(column, frame.columns)}"
-            )
-    if frame.is_empty():
-        raise SurveyError(f"{where} has no rows.")
-    people = frame.select(book.columns)
-    traits = {
-        key: encode(
-            people[column], book.traits[key].options, where=f"{where}, column {column!r} (trait {key!r})",
-            missing=(*book.missing, *book.trait_missing.get(key, ())), every="levels",
-        )
-        for key, column in book.trait_columns.items()
-    }  # fmt: skip
-    answers = {
-        key: encode(
-            people[column], book.questions[key].options, where=f"{where}, column {column!r} (question {key!r})",
-            missing=(*book.missing, *book.question_missing.get(key, ())),
-        )
-        for key, column in book.question_columns.items()
-    }  # fmt: skip
-    return cls(
-        name=book.name,
-        title=book.title,
-        columns=Columns(people),
-        questions=book.questions,
-        traits=book.traits,
-        design=_design(people, book, where),
-        trait_codes=MappingProxyType(traits),
-        answer_codes=MappingProxyType(answers),
-        citation=book.citation,
-        licence=book.licence,
-        note=book.note,
-        fieldwork=book.fieldwork,
-        wording=book.wording,
-        question_columns=book.question_columns,
-        trait_columns=book.trait_columns,
-        roles={role: column for role, column in
-               (("weight", book.weight), ("stratum", book.stratum), ("psu", book.psu)) if column},
-        source=where,
-    )  # fmt: skip
-
-
-def _design(people: pl.DataFrame, book: Codebook, where: str) -> Design:
-    weight = None
-    if book.weight:
-        weight = numbers(people[book.weight], where=f"{where}, the weight column {book.weight!r}")
-    labels: dict[str, np.ndarray[Any, Any] | None] = {"stratum": None, "psu": None}
-    for role, column in (("stratum", book.stratum), ("psu", book.psu)):
-        if not column:
-            continue
-        empty = people[column].null_count()
-        if empty:
-            raise SurveyError(f"{where}, column {column!r}: {empty} rows have no {role}. Every respondent needs one.")
-        labels[role] = people[column].to_numpy()
-    return Design.from_columns(
-        weight,
-        labels["stratum"],
-        labels["psu"],
-        n=people.height,
-        note=book.design_note or _assumption(book),
-        weight_name=f"{where}, column {book.weight!r}" if book.weight else "",
-        lonely=book.lonely,
-    )
 
 
 def _with(mapping: Mapping[str, Any], key: str, value: Any) -> Mapping[str, Any]:
     if isinstance(mapping, Lazy):
         return mapping.with_value(key, value)
     return MappingProxyType({**mapping, key: value})
-
-
-def _assumption(book: Codebook) -> str:
-    parts = [what for what, column in (("strata", book.stratum), ("PSUs", book.psu)) if column]
-    sampling = "the sample's " + " and ".join(parts) if parts else "simple random sampling"
-    return f"standard errors assume {sampling}" + (" and fixed weights" if book.weight else "")
-
-
-def _in_words(picks: Any) -> str:
-    return "; ".join(f"{trait}: {' or '.join(levels)}" for trait, levels in picks) or EVERYONE

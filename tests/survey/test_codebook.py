@@ -2,10 +2,12 @@
 
 from copy import deepcopy
 
+import polars as pl
 import pytest
 
 from plural_nb.errors import SurveyError
 from plural_nb.survey.codebook import Codebook
+from plural_nb.survey.survey import Survey
 
 GOOD = {
     "survey": {"name": "tea", "title": "Tea survey", "missing": [-1], "wording": "exact"},
@@ -125,3 +127,35 @@ def test_messages_start_with_the_file(tmp_path):
     path.write_bytes('[survey]\ntitle = "Té"'.encode("latin-1"))
     with pytest.raises(SurveyError, match="UTF-8"):
         Codebook.read(path)
+
+
+def test_the_mistakes_of_a_codebook_are_told_at_once():
+    book = changed("questions", "tea", "txt", value="x")
+    book = {**book, "sruvey": {}, "design": {"wieght": "w", "strata": "s"}}
+    book["traits"] = {**book["traits"], "town": {"options": []}}
+    with pytest.raises(SurveyError) as told:
+        Codebook.of(book, source="tea.toml")
+    lines = str(told.value).splitlines()
+    assert lines[0] == "tea.toml has 4 mistakes:"
+    assert "- tea.toml: unknown key 'sruvey'. Did you mean 'survey'?" in lines
+    assert any("'wieght'" in line and "'strata'" in line for line in lines)
+    assert any("[traits.town] lists no options" in line for line in lines)
+    assert any("[questions.tea]: unknown key 'txt'" in line for line in lines)
+
+
+def test_what_a_codebook_says_wrongly_of_the_data_is_told_at_once():
+    yes = [{"code": 1, "label": "Yes"}, {"code": 2, "label": "No"}]
+    book = {
+        "design": {"weight": "w"},
+        "questions": {"a": {"text": "?", "options": yes}, "b": {"text": "?", "options": yes}},
+    }
+    frame = pl.DataFrame({"a": [1, 3], "b": [2, 7], "w": ["1,5", "1"]})
+    with pytest.raises(SurveyError) as told:
+        Survey.from_frame(frame, book)
+    message = str(told.value)
+    assert message.startswith("the frame has 3 mistakes:")
+    assert "does not list 3 (1 row)" in message
+    assert "does not list 7 (1 row)" in message
+    assert "write 1.5" in message
+    with pytest.raises(SurveyError, match=r"has 2 mistakes:\n.*'a' that is not in(.|\n)*'b' that is not in"):
+        Survey.from_frame(frame.select("w"), book)

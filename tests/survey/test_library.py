@@ -73,5 +73,9 @@ def test_anes96_has_five_other_ways_to_ask_and_a_sentence_for_every_level(anes):
 def test_an_unknown_name_says_which_there_are():
     with pytest.raises(SurveyError, match=r"no survey 'anes69' in the library. Did you mean 'anes96'"):
         load_survey("anes69")
+    with pytest.raises(SurveyError, match=r"no survey 'ANES' in the library. Did you mean 'anes'"):
+        load_survey("ANES")
+    with pytest.raises(SurveyError, match=r"not on this machine .* 'anes96' is here: load_survey\('anes96'\)"):
+        load_survey("anes")
     with pytest.raises(SurveyError, match="There is no file"):
         load_survey("nowhere/to/be/found.csv")
