@@ -21,7 +21,7 @@ _SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross
 _COLUMNS = (("series", "Line"), ("time", "Time"), ("label", "{}"), ("range", "From – to"), ("people", "People"))
 _HEIGHT = 300
 _LINE = 16
-_TAG = 22
+_TAG = 24
 
 
 def trend_lines(found: Trend, *, option: str | None = None, title: str = "") -> Chart:
@@ -67,7 +67,7 @@ def trend_lines(found: Trend, *, option: str | None = None, title: str = "") -> 
     used = [_tag_name(names[i]) for i in kept]
     people = f"People{f' by {found.by.lower()}' if found.by else ''} (n = {int(found.n.sum()):,})"
     return Chart(
-        spec=_spec(found, max(map(len, used)), mean=mean),
+        spec=_spec(found, mean=mean),
         rows=tuple(rows),
         shape=f"trend {found.statistic} {found.times.names} {'|'.join(used)} {len(rows)}",
         title=asked,
@@ -173,9 +173,9 @@ def _notes(found: Trend, lines: int, drawn: int) -> list[str]:
     return notes
 
 
-def _spec(found: Trend, longest: int, *, mean: bool) -> dict[str, Any]:
+def _spec(found: Trend, *, mean: bool) -> dict[str, Any]:
     times = found.times
-    axis: dict[str, Any] = {"values": times.values.tolist(), "grid": False, "labelOverlap": True}
+    axis: dict[str, Any] = {"values": times.values.tolist(), "grid": False, "labelOverlap": "greedy"}
     if times.dated:
         axis["format"] = "d"
     else:
@@ -212,7 +212,7 @@ def _spec(found: Trend, longest: int, *, mean: bool) -> dict[str, Any]:
         "autosize": {"type": "fit-x", "contains": "padding"},
         "width": 600,
         "height": _HEIGHT,
-        "padding": {"left": 2, "top": 8, "bottom": 4, "right": int(6.5 * (longest + 6)) + 34},
+        "padding": {"left": 2, "top": 8, "bottom": 4, "right": 24},
         "data": {"name": DATA},
         "layer": [
             {
