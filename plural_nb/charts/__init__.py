@@ -3,6 +3,7 @@
 from plural_nb.charts.breakdown import means_by_group, shares_by_group
 from plural_nb.charts.chart import Chart
 from plural_nb.charts.information import information_kept
+from plural_nb.charts.prefixes import prefix_tree
 from plural_nb.charts.renderer import enable_offline_renderer
 from plural_nb.charts.shares import humans_and_model
 from plural_nb.charts.trend import trend_lines
@@ -17,6 +18,7 @@ __all__ = [
     "humans_and_model",
     "information_kept",
     "means_by_group",
+    "prefix_tree",
     "shares_by_group",
     "trend_lines",
     "weight_histogram",
