@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,7 +135,7 @@ def sweep(
     )  # fmt: skip
 
 
-def winners(utilities: Utilities, alpha: Sequence[float]) -> list[tuple[str, ...]]:
+def winners(utilities: Utilities, alpha: Any) -> list[tuple[str, ...]]:
     """Return who wins at each α, ties all named, in the order given; without intervals.
 
     >>> winners(Utilities.of({"Bold": [9.0, 9.0, 1.0], "Mild": [4.0, 4.0, 4.0]}), [np.inf, 0])

@@ -190,6 +190,12 @@ class Utilities:
             notes=notes,
         )
 
+    def weighted(self, weight: npt.ArrayLike, *, note: str = "") -> Utilities:
+        """Return the same jurors with other weights, (n,); 0 keeps one out of the jury."""
+        return replace(
+            self, weight=np.asarray(weight, dtype=np.float64), notes=(*self.notes, note) if note else self.notes
+        )
+
     def shifted(self, by: float) -> Utilities:
         """Return every utility with a constant added, and a note that says so.
 

@@ -1,0 +1,128 @@
+"""Groups of a jury: what each would choose, what it gets, and which is worst off at every α."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from plural_nb.jury.distribution import Floats, distributions
+from plural_nb.jury.ranking import ranks
+from plural_nb.jury.switches import Switches, switches
+from plural_nb.jury.utilities import Utilities, nonnegative
+from plural_nb.jury.welfare import log_welfares, read_alphas, welfare_of
+
+DEFAULT_ALPHAS = (0.0, 1.0, np.inf)
+
+
+def groups_at(utilities: Utilities, trait: str, alpha: Any = DEFAULT_ALPHAS) -> pl.DataFrame:
+    """Return one row per α and group: what the jury's winner means to the group, and what it would choose itself.
+
+    trait: of the jurors, whose levels are the groups. alpha: values from 0 to inf.
+
+    Columns: alpha, winner (the jury's; the first listed counts where several are level), group, n (jurors of weight
+    above 0), share (of the jury's weight), welfare (the group's own w_α of the winner), own_winner, own_welfare (what
+    the group's own choice would give it), worst_off (the group with the lowest welfare), first and last (shares of the
+    group whose best- and worst-rated candidate is the winner). A group without weight, or that did not rate the
+    winner, has nulls.
+
+    A utilitarian jury can leave a small group worst off throughout: look at `last` and `worst_off` as α grows.
+
+    >>> traits = pl.DataFrame({"town": ["North", "North", "South"]})
+    >>> jury = Utilities.of({"Bold": [9.0, 9.0, 1.0], "Mild": [4.0, 4.0, 4.0]}, traits=traits)
+    >>> groups_at(jury, "town", [0]).select("winner", "group", "welfare", "own_winner", "worst_off").rows()
+    [('Bold', 'North', 9.0, 'Bold', False), ('Bold', 'South', 1.0, 'Mild', True)]
+    """
+    nonnegative(utilities)
+    alphas = np.atleast_1d(read_alphas(alpha))
+    groups = utilities.groups(trait)
+    whole, _ = _decided(utilities, alphas)
+    chosen = [np.flatnonzero(row == 1) for row in whole]
+    rows = []
+    for g, name in enumerate(groups.names):
+        weight = np.where(groups.codes == g, utilities.weight, 0.0)
+        n, share = int((weight > 0).sum()), float(weight.sum() / utilities.weight.sum())
+        rank, scores = _decided(utilities, alphas, weight)
+        best, worst = _extremes(utilities.values)
+        for a, value in enumerate(alphas):
+            winner = int(chosen[a][0])
+            own = np.flatnonzero(rank[a] == 1)
+            rated = np.where(np.isnan(utilities.values[:, winner]), 0.0, weight)
+            total = rated.sum() or np.nan
+            rows.append(
+                {
+                    "alpha": float(value),
+                    "winner": " = ".join(utilities.candidates[c] for c in chosen[a]),
+                    "group": name,
+                    "n": n,
+                    "share": share,
+                    "welfare": float(scores[a, winner]),
+                    "own_winner": " = ".join(utilities.candidates[c] for c in own) if own.size else None,
+                    "own_welfare": float(scores[a, own[0]]) if own.size else np.nan,
+                    "first": float(rated @ best[:, winner] / total),
+                    "last": float(rated @ worst[:, winner] / total),
+                }
+            )
+    numbers = ("share", "welfare", "own_welfare", "first", "last")
+    schema = {"alpha": pl.Float64, "winner": pl.String, "group": pl.String, "n": pl.Int64, "own_winner": pl.String}
+    order = [
+        "alpha",
+        "winner",
+        "group",
+        "n",
+        "share",
+        "welfare",
+        "own_winner",
+        "own_welfare",
+        "worst_off",
+        "first",
+        "last",
+    ]
+    if not rows:
+        return pl.DataFrame(schema={name: schema.get(name, pl.Float64) for name in order})
+    frame = pl.DataFrame(rows, schema_overrides=schema).with_columns(pl.col(numbers).fill_nan(None))
+    lowest = pl.col("welfare") <= pl.col("welfare").min().over("alpha") * (1 + 1e-12)
+    place = pl.col("alpha").replace_strict(alphas, np.arange(alphas.size), return_dtype=pl.Int64)
+    return frame.with_columns(lowest.alias("worst_off")).sort(place, maintain_order=True).select(order)
+
+
+def group_switches(utilities: Utilities, trait: str) -> dict[str, Switches]:
+    """Return {group: the group's own winners from α = 0 to ∞}; groups without weight or ratings are left out.
+
+    >>> traits = pl.DataFrame({"town": ["North", "North", "South"]})
+    >>> jury = Utilities.of({"Bold": [9.0, 9.0, 1.0], "Mild": [4.0, 4.0, 4.0]}, traits=traits)
+    >>> {name: found.first for name, found in group_switches(jury, "town").items()}
+    {'North': ('Bold',), 'South': ('Mild',)}
+    """
+    groups = utilities.groups(trait)
+    found = {}
+    for g, name in enumerate(groups.names):
+        inside = groups.codes == g
+        rated = ~np.isnan(utilities.values).all(axis=1) & (utilities.weight > 0)
+        if (inside & rated).any():
+            found[name] = switches(utilities.within(inside, note=f"only {trait} = {name}"))
+    return found
+
+
+def _decided(utilities: Utilities, alphas: Floats, weight: Floats | None = None) -> tuple[Any, Floats]:
+    """(A, C) ranks and welfare under other weights of the same jurors; zeros and NaN where nobody has weight."""
+    shape = (alphas.size, len(utilities.candidates))
+    if weight is not None and not (weight > 0).any():
+        return np.zeros(shape, dtype=np.int64), np.full(shape, np.nan)
+    spread = distributions(utilities.values, utilities.weight if weight is None else weight)
+    logs = log_welfares(spread, alphas)
+    here = utilities if weight is None else utilities.weighted(weight)
+    return ranks(spread, logs, alphas)[0], welfare_of(here, spread, alphas)
+
+
+def _extremes(values: Floats) -> tuple[Floats, Floats]:
+    """(n, C): each juror's vote for best and for worst, shared where several are level."""
+    rated = ~np.isnan(values)
+    top = np.where(rated, values, -np.inf).max(axis=1, keepdims=True)
+    low = np.where(rated, values, np.inf).min(axis=1, keepdims=True)
+    votes = []
+    for mark in (values == top, values == low):
+        count = mark.sum(axis=1, keepdims=True)
+        votes.append(mark / np.where(count > 0, count, 1))
+    return votes[0], votes[1]
