@@ -69,11 +69,14 @@ def redrawings(a: Design, b: Design, replicates: int, seed: int) -> tuple[Redraw
     return first, first if a is b else Redrawing.of(b, replicates, seed + 1)
 
 
-def bounds(value: Floats, redrawn: Floats, level: float, *, log: bool = False) -> tuple[Floats, Floats, Floats]:
+def bounds(
+    value: Floats, redrawn: Floats, level: float, *, log: bool = False, debias: bool = True
+) -> tuple[Floats, Floats, Floats]:
     """Return a value with the bootstrap's bias taken off, and its bounds, from (R, ...) redrawn values.
 
-    log: on the logarithmic scale, for ratios. The bias is mean(redrawn) − value: variances between groups are too
-    large by the sampling error of the group means, and redrawn ones are so twice. NaN where nothing varies with people.
+    log: on the logarithmic scale, for ratios. debias: whether the bias is taken off, mean(redrawn) − value: variances
+    between groups are too large by the sampling error of the group means, and redrawn ones are so twice. NaN where
+    nothing varies with people.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         x, drawn = (np.log(value), np.log(redrawn)) if log else (value, redrawn)
@@ -82,7 +85,7 @@ def bounds(value: Floats, redrawn: Floats, level: float, *, log: bool = False) -
         mean = np.where(usable, drawn, 0.0).sum(axis=0) / n
         sd = np.sqrt(np.where(usable, np.square(drawn - mean), 0.0).sum(axis=0) / (n - 1))
     sd = np.where(sd > 1e-12, sd, np.nan)
-    centre = 2 * x - mean
+    centre = 2 * x - mean if debias else x
     reach = float(special.ndtri((1 + level) / 2)) * sd
     low, high = centre - reach, centre + reach
     if log:
