@@ -151,7 +151,7 @@ def _row(place: int, option: str, group: str, n: int, cell: tuple[float, float, 
         "high": high if ranged else None,
         "end": max(estimate, high) if ranged else estimate,
         "label": words(estimate),
-        "range": f"{words(low)} – {words(high)}" if ranged else "no interval: a single PSU",
+        "range": f"{words(low)} – {words(high)}" if ranged else "no interval",
         "people": f"{n:,}",
     }
 

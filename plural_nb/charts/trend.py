@@ -112,7 +112,7 @@ def _rows(found: Trend, names: list[str], pick: list[tuple[int, int]]) -> list[d
                 "low": low if ranged else None,
                 "high": high if ranged else None,
                 "label": words(estimate),
-                "range": f"{words(low)} – {words(high)}" if ranged else "no interval: a single PSU",
+                "range": f"{words(low)} – {words(high)}" if ranged else "no interval",
                 "people": f"{int(found.n[t, g]):,}",
                 "tag": "",
                 "tag_at": None,

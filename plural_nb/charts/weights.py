@@ -39,7 +39,7 @@ def weight_histogram(spread: WeightSpread, *, source: str = "", about: str = "")
     if spread.equal:
         notes = ["Everybody has the same weight."]
     if spread.zero:
-        notes.append(f"{spread.zero:,} people have a weight of 0: they count for nobody and are not drawn.")
+        notes.append(f"Left off: {spread.zero:,} with a weight of 0, who count for nobody.")
     largest = float(spread.relative[-1])
     if largest > bins["low"][-1] + 2 * (bins["high"][0] - bins["low"][0]):
         notes.append(f"The last bar gathers all weights from {bins['low'][-1]:g} times the mean up to {largest:.3g}.")
