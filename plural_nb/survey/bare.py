@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,14 @@ import polars as pl
 
 from plural_nb.answers import Answers, Bools, Source
 from plural_nb.errors import SurveyError, nearest
-from plural_nb.survey.design import Design, Floats, Ints, Lonely
-from plural_nb.survey.encoding import natural, numbers
-from plural_nb.survey.labelled import LABELLED, LabelledFile, Variable
-from plural_nb.survey.question import Option, Question
+from plural_nb.survey.bare_table import BareTable
+from plural_nb.survey.design import Design, Floats, Lonely
+from plural_nb.survey.encoding import numbers
+from plural_nb.survey.question import Question
 from plural_nb.survey.replicates import Centre, Replicates, read_rscales
 from plural_nb.survey.shares import Groups
 
 MISSING = ("", "NA")
-
-_MOST_OPTIONS = 500
-_READ_WHOLE = 200_000_000  # bytes
-_SUFFIXES = (".csv", ".tsv", ".parquet", ".feather", ".arrow", *LABELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,134 +52,49 @@ def answers_from_table(path: Path | str, roles: Roles) -> tuple[Answers, Groups 
     """Return the answers in one column of a .csv, .tsv, .parquet, .feather, SPSS, Stata or SAS file, and the groups of
     another.
 
-    The options are the distinct values found, in order, by their labels where the file has some; codes that a file
-    declares missing are no options. PSUs are numbered within strata; rows outside `where` stay in
-    the design. Raises SurveyError for a file or column that cannot be used.
+    The options are the distinct values found, in order, by their labels where the file has some, or those of the
+    codebook of the same name beside it; codes that a file declares missing are no options, and neither is "don't know"
+    (see `BareTable.places`). The design's note says what was taken from where. PSUs are numbered within strata; rows
+    outside `where` stay in the design. Raises SurveyError for a file or column that cannot be used.
     """
     path = Path(path).expanduser()
-    table = _Table(path, roles.missing)
+    table = BareTable(path, roles.missing)
     condition = _condition(roles.where, table) if roles.where else None
     replicate_names = _replicate_names(roles, table)
     named = [roles.question, roles.by, roles.weight, roles.stratum, roles.psu, roles.fpc]
     columns = [*filter(None, named), *(condition[1] if condition else ()), *replicate_names]
     frame = table.read(list(dict.fromkeys(columns)))
     design = _design(frame, roles, replicate_names, path)
-    places, labels, codes = _levels(frame[roles.question], table, "option")
-    if len(labels) < 2:
+    places, options = table.places(frame[roles.question], "option")
+    spoken = [option.label for option in options if option.substantive]
+    if len(spoken) < 2:
         raise SurveyError(
-            f"{path.name}, column {roles.question!r} holds {'one value' if labels else 'no answers'}"
-            f"{f', {labels[0]!r}' if labels else ''}; a question needs two options or more."
+            f"{path.name}, column {roles.question!r} holds {'one value' if spoken else 'no answers'}"
+            f"{f', {spoken[0]!r}' if spoken else ''}; a question needs two options or more."
         )
-    options = tuple(Option(label, code=code) for label, code in zip(labels, codes, strict=True))
     question = Question(roles.question, roles.question, options)
     domain = np.ones(frame.height, dtype=np.bool_) if condition is None else _domain(condition[0], frame, roles.where)
     if not domain.any():
         raise SurveyError(f"No row of {path.name} meets {roles.where!r}.")
     groups = None
     if roles.by:
-        group_places, names, _ = _levels(frame[roles.by], table, "group")
-        if not names:
+        group_places, levels = table.places(frame[roles.by], "group")
+        kept = [i for i, level in enumerate(levels) if level.substantive]
+        if not kept:
             raise SurveyError(f"{path.name}, column {roles.by!r} is empty in every row, so there are no groups.")
-        groups = Groups(tuple(names), group_places)
+        # One more entry than levels: what is missing is -1, the last entry.
+        place = np.full(len(levels) + 1, -1, dtype=np.int64)
+        place[kept] = np.arange(len(kept))
+        groups = Groups(tuple(levels[i].label for i in kept), place[group_places])
     source = Source("humans", path.name, "weighted" if roles.weight else "unweighted")
+    design = replace(design, note="; ".join(dict.fromkeys(table.notes)))
     answers = Answers.from_places(
         question, places, design=design, domain=domain, source=source, about=roles.where or "Everyone"
     )
     return answers, groups
 
 
-class _Table:
-    """The columns of a file: their names at once, their cells when read. Cells that mean "missing" are null."""
-
-    def __init__(self, path: Path, missing: Sequence[str]) -> None:
-        self.path, self.missing = path, [*dict.fromkeys(("", *missing))]
-        suffix = path.suffix.lower()
-        if path.is_dir():
-            raise SurveyError(f"{path} is a folder. Give a data file: {', '.join(_SUFFIXES)}.")
-        if suffix not in _SUFFIXES:
-            raise SurveyError(f"{path.name} ends in {suffix or 'nothing'!r}; give one of {', '.join(_SUFFIXES)}.")
-        if not path.is_file():
-            raise SurveyError(f"There is no file {path}. Check the name and the folder.")
-        self._text = suffix in (".csv", ".tsv")
-        self._labelled = LabelledFile.open(path) if suffix in LABELLED else None
-        if self._labelled is not None:
-            self.names = list(self._labelled.variables)
-            return
-        separator = "\t" if suffix == ".tsv" else ","
-        with _readable(path):
-            if self._text:
-                # Cells are read as text, so that no guess about a column's type changes a code ("01" would become 1).
-                self._scan = pl.scan_csv(path, separator=separator, infer_schema=False)
-            elif suffix == ".parquet":
-                self._scan = pl.scan_parquet(path)
-            else:
-                self._scan = pl.scan_ipc(path)
-            self.names = self._scan.collect_schema().names()
-        if len(self.names) == 1 and self._text:
-            others = {";": "semicolons", "\t": "tabs", ",": "commas"}
-            found = [name for mark, name in others.items() if mark in self.names[0]]
-            if found:
-                raise SurveyError(
-                    f"{path.name} has a single column, {self.names[0]!r}: it seems to be separated by {found[0]}. Save "
-                    "it with commas as .csv, or with tabs as .tsv."
-                )
-
-    def read(self, columns: list[str]) -> pl.DataFrame:
-        for column in columns:
-            if self._text and f"{column}_duplicated_0" in self.names:
-                raise SurveyError(f"{self.path.name} has two columns {column!r}. Rename one of them.")
-            if column not in self.names:
-                raise SurveyError(f"{self.path.name} has no column {column!r}. {nearest(column, self.names)}")
-        if self._labelled is not None:
-            frame = self._labelled.read(columns)
-            variables = self._labelled.variables
-            frame = frame.select(_without_missing(frame[c], variables[c]) for c in frame.columns)
-        else:
-            with _readable(self.path):
-                # Rows with more fields than the header are noticed only where every column is read.
-                whole = self._text and self.path.stat().st_size < _READ_WHOLE
-                frame = self._scan.collect().select(columns) if whole else self._scan.select(columns).collect()
-        if frame.is_empty():
-            raise SurveyError(f"{self.path.name} has no rows.")
-        texts = frame.select(pl.col(pl.String)).columns
-        frame = frame.with_columns(
-            pl.when(pl.col(c).is_in(self.missing)).then(None).otherwise(pl.col(c)).alias(c) for c in texts
-        )
-        numeric = [c for c in frame.columns if frame.schema[c].is_numeric()]
-        codes = [float(text) for text in self.missing if _number(text)]
-        frame = frame.with_columns(
-            pl.when(pl.col(c).cast(pl.Float64).is_in(codes) | pl.col(c).cast(pl.Float64).is_nan())
-            .then(None)
-            .otherwise(pl.col(c))
-            .alias(c)
-            for c in numeric
-        )
-        return frame.select(natural(frame[c]) if self._text else frame[c] for c in frame.columns)
-
-    def labels(self, column: str) -> Mapping[Any, str]:
-        """What the file calls the column's codes."""
-        return {} if self._labelled is None else self._labelled.variables[column].labels
-
-
-class _readable:  # noqa: N801
-    """Turn polars' complaints about a file into one of ours."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, problem: BaseException | None, trace: Any) -> None:
-        if isinstance(problem, pl.exceptions.PolarsError | OSError | UnicodeError):
-            first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-            raise SurveyError(
-                f"{self.path.name} cannot be read as {self.path.suffix.lower()}: {first}. It may be damaged, empty or "
-                "saved in another form; text files must be UTF-8."
-            ) from None
-
-
-def _condition(text: str, table: _Table) -> tuple[pl.Expr, list[str]]:
+def _condition(text: str, table: BareTable) -> tuple[pl.Expr, list[str]]:
     hint = "Write a condition as in SQL: age >= 30 AND region = 'North' (texts in single quotes)."
     try:
         # Polars parses SQL expressions over columns; nothing in them can run code or open a file.
@@ -213,7 +123,7 @@ def _domain(expression: pl.Expr, frame: pl.DataFrame, text: str) -> Bools:
     return np.asarray(found.fill_null(False).to_numpy(), dtype=np.bool_)
 
 
-def _replicate_names(roles: Roles, table: _Table) -> list[str]:
+def _replicate_names(roles: Roles, table: BareTable) -> list[str]:
     if not roles.replicates:
         if roles.scale is not None or roles.rscales is not None:
             raise SurveyError("A scale belongs to replicate weights; say which columns they are.")
@@ -265,60 +175,6 @@ def _design(frame: pl.DataFrame, roles: Roles, replicate_names: list[str], path:
         df=roles.df,
         note="",
     )
-
-
-def _without_missing(column: pl.Series, variable: Variable) -> pl.Series:
-    """The column with codes that its file declares missing as null."""
-    found = column
-    if column.dtype.is_numeric():
-        for low, high in variable.missing:
-            found = pl.select(pl.when(found.is_between(low, high)).then(None).otherwise(found)).to_series()
-    elif variable.missing_codes or variable.storage == "number":
-        gone = [code for code in column.unique().to_list() if code is not None and _declared(code, variable)]
-        found = pl.select(pl.when(found.is_in(gone)).then(None).otherwise(found)).to_series()
-        found = natural(found) if variable.storage == "number" else found
-    return found.alias(column.name)
-
-
-def _declared(code: str, variable: Variable) -> bool:
-    if variable.storage == "number" and _number(code):
-        return variable.is_missing(float(code))
-    return variable.is_missing(code)
-
-
-def _levels(column: pl.Series, table: _Table, what: str) -> tuple[Ints, list[str], list[Any]]:
-    """The place of each row's value (-1 where missing), the values as texts, and as they are."""
-    values = column.drop_nulls().unique().sort().to_list()
-    if len(values) > _MOST_OPTIONS:
-        raise SurveyError(
-            f"{table.path.name}, column {column.name!r} has {len(values)} different values, too many for {what}s "
-            f"({_MOST_OPTIONS} at most). Group them into a few first."
-        )
-    labels = table.labels(column.name)
-    texts = [labels.get(value, _written(value)) for value in values]
-    if len(set(texts)) < len(texts):
-        texts = [f"{text} ({_written(value)})" for text, value in zip(texts, values, strict=True)]
-    if not values:
-        return np.full(column.len(), -1, dtype=np.int64), [], []
-    new = pl.Series(range(len(values)), dtype=pl.Int64)
-    old = pl.Series(values, dtype=column.dtype)
-    places = column.replace_strict(old, new, default=-1, return_dtype=pl.Int64).to_numpy()
-    codes = [value if isinstance(value, int | float | str | bool) else str(value) for value in values]
-    return np.asarray(places, dtype=np.int64), texts, codes
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _first_line(problem: BaseException) -> str:

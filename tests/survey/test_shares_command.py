@@ -9,10 +9,12 @@ import sys
 
 import numpy as np
 import polars as pl
+import pyreadstat
 import pytest
 
 from plural_nb.cli import main
 from plural_nb.survey.bare import Roles, answers_from_table
+from plural_nb.survey.reading import read_survey
 from plural_nb.survey.shares import estimate
 
 COLUMNS = [
@@ -152,7 +154,6 @@ def test_parquet_and_tsv_and_codes_with_zeros(shares, tmp_path):
 
 @pytest.mark.parametrize("kind", ["sav", "dta"])
 def test_labelled_files_give_labels_and_leave_out_declared_missings(shares, likert, oracle, tmp_path, kind):
-    pyreadstat = pytest.importorskip("pyreadstat")
     frame = likert.select("q1", "weight", "stratum", "psu", "region").with_columns(pl.col("q1").fill_null(9.0))
     path = tmp_path / f"file.{kind}"
     labels = {"q1": {1: "None", 2: "Little", 3: "Some", 4: "Much", 5: "All"}}
@@ -164,6 +165,50 @@ def test_labelled_files_give_labels_and_leave_out_declared_missings(shares, like
     bare = json.loads(shares(oracle / "likert.csv", "--question", "q1", "--by", "region", *DESIGN, "--json"))
     assert [row["option"] for row in ours[:5]] == ["None", "Little", "Some", "Much", "All"]
     assert [row["se"] for row in ours] == pytest.approx([row["se"] for row in bare], rel=1e-12)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_dont_know_is_treated_as_read_survey_does(shares, likert, tmp_path, capsys, declared):
+    frame = likert.select("weight", "stratum", "psu", "region", q1=pl.col("q1").fill_null(8.0).cast(pl.Float64))
+    path = tmp_path / "file.sav"
+    labels = {"q1": {1: "None", 2: "Little", 3: "Some", 4: "Much", 5: "All", 8: "Don't know"}}
+    pyreadstat.write_sav(frame, str(path), variable_value_labels=labels, missing_ranges={"q1": [8]} if declared else {})
+    survey = read_survey(path, weight="weight", stratum="stratum", psu="psu")
+    theirs = survey.answers("q1").shares()
+    ours = json.loads(shares(path, "--question", "q1", *DESIGN, "--json"))
+    assert [row["option"] for row in ours] == list(theirs.options)
+    assert [row["share"] for row in ours] == pytest.approx(theirs.share[0].tolist(), rel=1e-14)
+    assert [row["se"] for row in ours] == pytest.approx(theirs.se[0].tolist(), rel=1e-12)
+    main(["shares", str(path), "--question", "q1"])
+    said = "Don't know carries no opinion by its label and is no option" in capsys.readouterr().err
+    assert said is not declared
+    by = json.loads(shares(path, "--question", "region", "--by", "q1", "--json"))
+    assert {row["group"] for row in by} == {"None", "Little", "Some", "Much", "All"}
+
+
+def test_a_codebook_beside_the_file_gives_labels_and_missing_codes(shares, tmp_path, capsys):
+    path = tmp_path / "tea.csv"
+    path.write_text("q,g,w\n1,1,2\n2,1,1\n9,2,1\n-1,2,1\n1,2,1\n")
+    (tmp_path / "tea.toml").write_text(
+        '[survey]\nmissing = [-1]\n[design]\nweight = "w"\n[traits.side]\ncolumn = "g"\n'
+        'options = [{code = 1, label = "left"}, {code = 2, label = "right"}]\n[questions.tea]\ntext = "Tea?"\n'
+        'column = "q"\noptions = [{code = 2, label = "No"}, {code = 1, label = "Yes"}, '
+        '{code = 9, label = "Refused", substantive = false}]\n'
+    )
+    found = json.loads(shares(path, "--question", "q", "--by", "g", "--weight", "w", "--json"))
+    cells = [(row["group"], row["option"], row["n"], row["share"]) for row in found]
+    assert cells == [
+        ("left", "No", 2, pytest.approx(1 / 3)), ("left", "Yes", 2, pytest.approx(2 / 3)),
+        ("right", "No", 1, 0.0), ("right", "Yes", 1, 1.0),
+    ]  # fmt: skip
+    main(["shares", str(path), "--question", "q"])
+    said = capsys.readouterr().err
+    assert "labels and missing codes are those of tea.toml" in said
+    assert "--weight w" in said
+    (tmp_path / "tea.toml").write_text("[tool]\nx = 1\n")
+    assert [row["option"] for row in json.loads(shares(path, "--question", "q", "--json"))] == ["-1", "1", "2", "9"]
+    main(["shares", str(path), "--question", "q"])
+    assert "tea.toml is not used as a codebook" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
