@@ -68,7 +68,9 @@ class Measure:
             return cls(np.broadcast_to(values, part.shape), part, numbers.design, numbers.domain, numbers.question.key)
         try:
             column = numbers.cast(pl.Float64).to_numpy() if isinstance(numbers, pl.Series) else numbers
-            x = np.array([np.nan if v is None else v for v in column], dtype=np.float64)[:, None]
+            if not isinstance(column, np.ndarray) or column.dtype == object:
+                column = np.array([np.nan if v is None else v for v in column], dtype=np.float64)
+            x = column.astype(np.float64)[:, None]
         except (TypeError, ValueError, pl.exceptions.PolarsError):
             raise SurveyError(f"{name}: not all of them are numbers.") from None
         here = ~np.isnan(x)
