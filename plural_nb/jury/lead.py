@@ -149,12 +149,27 @@ class Lead:
             return np.asarray(positive - negative)
 
     def _root(self, low: float, high: float) -> float:
-        from scipy.optimize import brentq
+        """The place between two at which the lead changes hands, by secants that keep it between them (Illinois)."""
 
         def gap(a: float) -> float:
             return float(np.clip(self._log_ratio(_exponent(np.array([a])))[0], -1e3, 1e3))
 
-        return float(brentq(gap, low, high, xtol=RESOLUTION / 4, rtol=1e-15))
+        at_low, at_high = gap(low), gap(high)
+        step, moved = RESOLUTION / 8, ""
+        while high - low > 2 * step:
+            secant = (low * at_high - high * at_low) / (at_high - at_low) if at_high != at_low else low
+            a = min(max(secant, low + step), high - step)
+            here = gap(a)
+            if here == 0:
+                return a
+            # An end that stays put twice counts for half, so that the secant soon falls on its side of the root.
+            if (here > 0) == (at_high > 0):
+                high, at_high, at_low = a, here, at_low / (2 if moved == "high" else 1)
+                moved = "high"
+            else:
+                low, at_low, at_high = a, here, at_high / (2 if moved == "low" else 1)
+                moved = "low"
+        return (low + high) / 2
 
 
 def _log_integral(s: Floats, low: Floats, width: Floats, log_height: Floats) -> Floats:
