@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from plural_nb.answers import Answers, Source
     from plural_nb.comparison.comparison import Comparison, compare
     from plural_nb.errors import Cancelled, ModelCrashed, ModelError, PluralError, SurveyError
+    from plural_nb.jury.decision import Decision, decide, decisions
+    from plural_nb.jury.fanatics import fanatics
+    from plural_nb.jury.groups import groups_at
+    from plural_nb.jury.reading import read_utilities
+    from plural_nb.jury.sweep import Sweep, sweep
+    from plural_nb.jury.switches import Switches, switches
+    from plural_nb.jury.utilities import Utilities
+    from plural_nb.jury.welfare import welfare
     from plural_nb.personas.personas import Personas
     from plural_nb.personas.template import Template
     from plural_nb.silicon.finding import find_models
@@ -53,6 +61,18 @@ _HOME = {
     "ModelError": "errors",
     "PluralError": "errors",
     "SurveyError": "errors",
+    "Decision": "jury.decision",
+    "decide": "jury.decision",
+    "decisions": "jury.decision",
+    "fanatics": "jury.fanatics",
+    "groups_at": "jury.groups",
+    "read_utilities": "jury.reading",
+    "Sweep": "jury.sweep",
+    "sweep": "jury.sweep",
+    "Switches": "jury.switches",
+    "switches": "jury.switches",
+    "Utilities": "jury.utilities",
+    "welfare": "jury.welfare",
     "Personas": "personas.personas",
     "Template": "personas.template",
     "find_models": "silicon.finding",
@@ -82,6 +102,7 @@ __all__ = [
     "Answers",
     "Cancelled",
     "Comparison",
+    "Decision",
     "Design",
     "Explorer",
     "Model",
@@ -98,19 +119,30 @@ __all__ = [
     "Survey",
     "SurveyBrowser",
     "SurveyError",
+    "Sweep",
+    "Switches",
     "Template",
     "Trait",
+    "Utilities",
     "ask_for",
     "compare",
+    "decide",
+    "decisions",
     "download_survey",
+    "fanatics",
     "find_models",
+    "groups_at",
     "load_survey",
     "open_model",
     "rake",
     "read_distributions",
     "read_survey",
+    "read_utilities",
     "surveys",
+    "sweep",
+    "switches",
     "tabulate",
+    "welfare",
 ]
 
 
