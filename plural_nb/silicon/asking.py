@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from plural_nb.errors import ModelError
 from plural_nb.silicon.drawing import LONGEST_ANSWER, draw_answers
 from plural_nb.silicon.planning import decoding_order
-from plural_nb.silicon.scoring import Scoring, Tokens, disjoint_forms, log_softmax
+from plural_nb.silicon.scoring import Evaluated, Scoring, Tokens, Tree, disjoint_forms, log_ends, log_totals
 from plural_nb.silicon.template import ChatTemplate
 
 # Prompts whose tree of answers is held at once; the walk through the prefix tree goes on from one to the next.
@@ -40,8 +41,8 @@ class Engine(Protocol):
     def require_context(self, size: int) -> None:
         """Have room for so many tokens, or raise ModelError."""
 
-    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
-        """Yield, batch by batch, the place and the logits of distinct, sorted sequences."""
+    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[Evaluated]:
+        """Yield, batch by batch, the places and the logits of distinct, sorted sequences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,17 @@ class Outcome:
     said: tuple[tuple[str, int], ...] = ()
 
 
-def prepare(engine: Engine, template: ChatTemplate | None, prompt: dict[str, Any]) -> Prepared:
+# For the end of a prompt (its last line, its last tokens) and forms: the options' token sequences behind it.
+Seams = dict[object, tuple[tuple[Tokens, ...], ...]]
+_LAST_TOKENS = 16
+
+
+def prepare(
+    engine: Engine, template: ChatTemplate | None, prompt: dict[str, Any], seams: Seams | None = None
+) -> Prepared:
     """Turn one prompt (keys text, messages, forms; terminated, samples and seed where not 0) into tokens, whole.
+
+    seams: what forms became behind earlier prompts of the same model, to be handed in with the next.
 
     Raises ModelError where the template refuses, where text spells a control token of a chat model, or where two
     options cannot be told apart.
@@ -91,12 +101,21 @@ def prepare(engine: Engine, template: ChatTemplate | None, prompt: dict[str, Any
         raise ModelError("The prompt has no tokens. Give it text.")
     if prompt.get("samples"):
         return Prepared(text, tokens, (), samples=prompt["samples"], seed=prompt["seed"])
-    options = [
-        [_continuation(engine, text, tokens, form, special, chat) for form in forms] for forms in prompt["forms"]
-    ]
     terminated = prompt.get("terminated", False)
-    labels = [forms[-1] for forms in prompt["forms"]]
-    return Prepared(text, tokens, disjoint_forms(options, labels, terminated=terminated), terminated)
+    continued = partial(_continuation, engine, text, tokens, special=special, chat=chat)
+    # What a form becomes depends on the prompt's last line alone, whose tokens are compared; for 101 numbers behind a
+    # long prompt, tokenising each whole would take ten times as long as the model. The first form checks it.
+    line = text[text.rfind("\n", 0, len(text) - 1) + 1 :]
+    forms = tuple(map(tuple, prompt["forms"]))
+    end = (line, tokens[-_LAST_TOKENS:], forms, terminated, chat)
+    known = None if seams is None else seams.get(end)
+    if known is not None and continued(forms[0][0]) == known[0][0]:
+        return Prepared(text, tokens, known, terminated)
+    options = [[continued(form) for form in of_option] for of_option in forms]
+    disjoint = disjoint_forms(options, [of_option[-1] for of_option in forms], terminated=terminated)
+    if seams is not None:
+        seams[end] = disjoint
+    return Prepared(text, tokens, disjoint, terminated)
 
 
 def ask(engine: Engine, prepared: Sequence[Prepared]) -> Iterator[list[tuple[int, Outcome]]]:
@@ -120,19 +139,28 @@ def ask(engine: Engine, prepared: Sequence[Prepared]) -> Iterator[list[tuple[int
 
 
 def _scored(engine: Engine, prepared: Sequence[Prepared], places: Sequence[int]) -> Iterator[list[tuple[int, Outcome]]]:
-    scorings = {i: Scoring(prepared[i].options, engine.ends() if prepared[i].terminated else None) for i in places}
-    wanted: dict[Tokens, list[tuple[int, Tokens]]] = {}
-    for i, scoring in scorings.items():
-        for beginning in scoring.beginnings:
-            wanted.setdefault(prepared[i].tokens + beginning, []).append((i, beginning))
+    ends = engine.ends() if any(prepared[i].terminated for i in places) else None
+    trees: dict[object, Tree] = {}
+    scorings: dict[int, Scoring] = {}
+    wanted: dict[Tokens, list[tuple[int, int]]] = {}
+    for i in places:
+        one = prepared[i]
+        kind = (one.options, one.terminated)
+        tree = trees.get(kind)
+        if tree is None:
+            tree = trees[kind] = Tree(one.options, ends if one.terminated else None)
+        scorings[i] = Scoring(tree)
+        for node, beginning in enumerate(tree.beginnings):
+            wanted.setdefault(one.tokens + beginning, []).append((i, node))
     sequences = sorted(wanted)
-    for batch in engine.evaluate(sequences):
+    for batch, logits in engine.evaluate(sequences):
         done = []
-        for place, logits in batch:
-            log_p = log_softmax(logits)
-            for i, beginning in wanted[sequences[place]]:
+        totals = log_totals(logits)
+        ending = log_ends(logits, ends, totals) if ends is not None else np.zeros(len(totals))
+        for place, row, total, end in zip(batch, logits, totals.tolist(), ending.tolist(), strict=True):
+            for i, node in wanted[sequences[place]]:
                 scoring = scorings[i]
-                scoring.take(beginning, log_p)
+                scoring.take(node, row, total, end)
                 if scoring.complete:
                     done.append((i, Outcome(scoring.probabilities(), scoring.lengths())))
                     del scorings[i]
@@ -160,7 +188,7 @@ def _require_plain(engine: Engine, content: str) -> None:
         )
 
 
-def _continuation(engine: Engine, text: str, tokens: Tokens, form: str, special: bool, chat: bool) -> Tokens:
+def _continuation(engine: Engine, text: str, tokens: Tokens, form: str, *, special: bool, chat: bool) -> Tokens:
     whole = engine.tokens(text + form, special=special, parse=chat)
     if whole[: len(tokens)] == tokens:
         return whole[len(tokens) :]

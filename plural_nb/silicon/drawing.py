@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from plural_nb.silicon.scoring import Tokens, log_softmax
+from plural_nb.silicon.scoring import Evaluated, Tokens, log_softmax
 
 LONGEST_ANSWER = 24  # tokens; what does not end by then is read as far as it goes
 
@@ -18,8 +17,8 @@ LONGEST_ANSWER = 24  # tokens; what does not end by then is read as far as it go
 class Writer(Protocol):
     """What is needed of a model: logits after tokens, and the text of a token."""
 
-    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
-        """Yield, batch by batch, the place and the logits of distinct, sorted sequences."""
+    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[Evaluated]:
+        """Yield, batch by batch, the places and the logits of distinct, sorted sequences."""
 
     def piece(self, token: int) -> str:
         """The text of a token."""
@@ -46,10 +45,10 @@ def draw_answers(
     for _ in range(longest):
         sequences = sorted(begun)
         longer: dict[Tokens, int] = {}
-        for batch in writer.evaluate([prompt + said for said in sequences]):
-            for place, logits in batch:
+        for places, logits in writer.evaluate([prompt + said for said in sequences]):
+            for place, row in zip(places, logits, strict=True):
                 said = sequences[place]
-                p = np.exp(log_softmax(logits))
+                p = np.exp(log_softmax(row))
                 drawn = draw.multinomial(begun[said], p / p.sum())
                 for token in np.flatnonzero(drawn).tolist():
                     if token in ends:

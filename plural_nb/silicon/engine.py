@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from plural_nb.errors import Cancelled, ModelError
 from plural_nb.silicon.planning import Batch, batches, shared_length
+from plural_nb.silicon.scoring import Evaluated
 
 Tokens = tuple[int, ...]
-BATCH = 512
+BATCH = 512  # tokens of one sequence that are decoded together
 CONTEXT = 2048
 _WARM_UP = 16
 # ggml's attention works on tiles of 64 tokens; fewer go one by one, ten times slower where heads are small (63 tokens
@@ -29,7 +30,10 @@ _SEQUENCE = 0
 # 40 MB at most): more of either costs memory and, through the wider attention, time.
 _BRANCHES = 128
 _OUTPUTS, _OUTPUT_FLOATS = 256, 10_000_000
-_CELLS = 256  # the memory's size is rounded up to whole steps of this
+# Every token attends over all cells in use, rounded up to a step of 256, so the batch of branches beside the remembered
+# path is as small as keeps the weights busy: a tile for a small model, where attention is most of the work (pp512 = 1:
+# 64 tokens 1.03, 256 .96, 512 .83), three and more for a large one (135 M: 64 .95, 192 1.0, 256 .97, 512 .955).
+_CELLS, _LEAST_BATCH, _MOST_BATCH = 256, 192, 256
 
 
 class LlamaModel:
@@ -87,6 +91,7 @@ class LlamaModel:
         self._threads = threads
         self._context: Any = None
         self.context_size = 0
+        self._batch = BATCH
         self._decoded: list[int] = []
         # A recurrent state can be neither cut back nor forked; such a model reads one prompt after the other.
         asks = [getattr(llama, f"llama_model_is_{kind}", None) for kind in ("recurrent", "hybrid")]
@@ -168,15 +173,17 @@ class LlamaModel:
         if size > self.limit:
             raise ModelError(self._too_long(size))
         # Beside the remembered path there is room for a batch of other branches.
-        cells = -(-(size + (BATCH if self.can_fork else 0)) // _CELLS) * _CELLS
-        if cells <= self.context_size:
+        least = (_TILE if self._small else _LEAST_BATCH) if self.can_fork else 0
+        cells = max(self.context_size, -(-(size + least) // _CELLS) * _CELLS)
+        self._batch = min(_MOST_BATCH, (cells - size) // _TILE * _TILE) if self.can_fork else min(BATCH, cells)
+        if cells == self.context_size:
             return
         if self._context is not None:
             llama.llama_free(self._context)
         self._decoded = []
         params = llama.llama_context_default_params()
         params.n_ctx = cells
-        params.n_batch = params.n_ubatch = min(BATCH, cells)
+        params.n_batch = params.n_ubatch = min(_MOST_BATCH if self.can_fork else BATCH, cells)
         params.n_seq_max = self._branches if self.can_fork else 1
         params.kv_unified = True  # branches share the cells of their common beginning
         params.n_threads = params.n_threads_batch = self._threads
@@ -198,27 +205,28 @@ class LlamaModel:
         if not self._memory:
             raise ModelError("This model keeps no memory of a text, so it cannot continue one. Choose another.")
 
-    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[list[tuple[int, npt.NDArray[np.float32]]]]:
-        """Yield, batch by batch, (place of a sequence, logits (vocabulary size,) of the token after it).
+    def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[Evaluated]:
+        """Yield, batch by batch, the places of sequences and the logits (n, vocabulary size) of the token after each.
 
         sequences: distinct, sorted, none longer than the context is made for. Each distinct beginning of them is
         decoded once. The logits are llama.cpp's own memory: they hold until the next batch is asked for.
         """
         if not self.can_fork:
             for place, tokens in enumerate(sequences):
-                yield [(place, self.next_logits(tokens))]
+                yield [place], self.next_logits(tokens)[None]
             return
         planned = batches(
             sequences,
             tuple(self._decoded),
-            size=BATCH,
+            size=self._batch,
             branches=self._branches - 1,
             outputs=self._outputs,
             least=_TILE if self._small else 0,
         )
         for batch in planned:
             self._decode_branches(batch)
-            yield [(place, self._logits(row)) for row, place in batch.outputs]
+            if batch.outputs:
+                yield [place for _, place in batch.outputs], self._outputs_of(len(batch.outputs))
 
     def next_logits(self, tokens: Tokens) -> npt.NDArray[np.float32]:
         """Logits (vocabulary size,) of the token after `tokens`; decodes only what is not remembered."""
@@ -233,8 +241,8 @@ class LlamaModel:
             self.forget()
             keep = 0
         self._decoded = self._decoded[:keep]
-        for begin in range(keep, len(tokens), BATCH):
-            self._decode(tokens[begin : begin + BATCH])
+        for begin in range(keep, len(tokens), self._batch):
+            self._decode(tokens[begin : begin + self._batch])
         return self._logits(-1).copy()
 
     def forget(self) -> None:
@@ -251,6 +259,13 @@ class LlamaModel:
             raise ModelError("llama.cpp gave no logits for the last token.")
         return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,))
 
+    def _outputs_of(self, n: int) -> npt.NDArray[np.float32]:
+        # Rows stand one behind the other, in the order of their tokens in the batch, which is that of the plan.
+        pointer = llama.llama_get_logits(self._context)
+        if not pointer:
+            raise ModelError("llama.cpp gave no logits for the last tokens.")
+        return np.ctypeslib.as_array(pointer, shape=(n, self.vocabulary_size))
+
     def _decode(self, tokens: Sequence[int]) -> None:
         held = (llama.llama_token * len(tokens))(*tokens)
         # A batch of one sequence: positions follow the memory, logits come for its last token only.
@@ -263,10 +278,9 @@ class LlamaModel:
         self._run(self._filled(batch))
         # The last branch becomes the remembered path; its cells are its own or shared, never moved.
         last = len(batch.forks)
-        llama.llama_memory_seq_rm(self._memory, _SEQUENCE, -1, -1)
+        llama.llama_memory_seq_keep(self._memory, last)
         llama.llama_memory_seq_cp(self._memory, last, _SEQUENCE, -1, -1)
-        for branch in range(1, last + 1):
-            llama.llama_memory_seq_rm(self._memory, branch, -1, -1)
+        llama.llama_memory_seq_rm(self._memory, last, -1, -1)
         self._decoded = list(batch.path)
 
     def _filled(self, batch: Batch) -> Any:

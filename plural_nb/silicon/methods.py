@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from plural_nb.errors import ModelError
 from plural_nb.silicon.manner import Manner
 from plural_nb.silicon.orders import Places, orders
-from plural_nb.silicon.prompt import EXAMPLES, LETTERS, Prompt, Reply, assemble, letter_prompts
+from plural_nb.silicon.prompt import EXAMPLES, LETTERS, Message, Prompt, Reply, assemble, letter_prompts
 from plural_nb.survey.question import Question
 
 CONTENT_FREE = "N/A"
 IN_WORDS = "Answer with the words of one option only."
 MOST_NUMBERS = 1001
+_SOMEBODY = "\0somebody\0"  # stands where the persona goes
 
 # Asked before a question that wants a number; the answers are drawn from the question's own range.
 NUMBER_EXAMPLES = (
@@ -31,6 +32,17 @@ def prompts_for(question: Question, persona: str, manner: Manner) -> tuple[tuple
     asked = [question, *(map(question.reworded, question.wordings) if manner.wordings else ())]
     shown = (question.offered,) if manner.method == "number" else _orders(question, manner)
     return tuple(tuple(_variants(one, places, persona, manner)) for one in asked for places in shown)
+
+
+def prompts_of(
+    question: Question, personas: Iterable[str], manner: Manner
+) -> dict[str, tuple[tuple[Prompt, ...], ...]]:
+    """Return for each distinct persona what `prompts_for` returns; the question is put together once."""
+    cells = [[_around(prompt) for prompt in cell] for cell in prompts_for(question, _SOMEBODY, manner)]
+    made = {persona: tuple(tuple(fill(persona) for fill in cell) for cell in cells) for persona in personas}
+    if "" in made:
+        made[""] = prompts_for(question, "", manner)
+    return made
 
 
 def content_free(prompts: Sequence[Sequence[Prompt]], question: Question, manner: Manner) -> list[Prompt]:
@@ -108,6 +120,17 @@ def read_reply(reply: Reply, prompt: Prompt, question: Question) -> Reply:
         if chosen is not None:
             counts[chosen] += times
     return replace(reply, probabilities=tuple(count / prompt.samples for count in counts))
+
+
+def _around(prompt: Prompt) -> Callable[[str], Prompt]:
+    p = prompt
+    rest = (p.forms, p.shown, p.terminated, p.samples, p.seed)
+    if not p.messages:
+        head, tail = p.text.split(_SOMEBODY)
+        return lambda persona: Prompt(f"{head}{persona}{tail}", (), *rest)
+    *before, last = p.messages
+    head, tail = last.content.split(_SOMEBODY)
+    return lambda persona: Prompt("", (*before, Message(last.role, f"{head}{persona}{tail}")), *rest)
 
 
 def _orders(question: Question, manner: Manner) -> tuple[Places, ...]:

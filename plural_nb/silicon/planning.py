@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 Tokens = tuple[int, ...]
 Ints = npt.NDArray[np.int32]
+_CROWDED = 16  # shared tokens of a batch per token of a branch
 
 
 @dataclass(slots=True)
@@ -54,7 +55,9 @@ def batches(
 
     sequences: distinct and sorted. remembered: the path that is in branch 0 already. size: tokens per batch, at most.
     branches: per batch, at most, branch 0 not counted. outputs: rows with logits per batch, at most.
-    least: a last batch smaller than this decodes some of the path again (where small batches cost more than tokens).
+    least: a last batch smaller than this decodes some of the path again (where small batches cost more than tokens);
+        0 for a large model. A batch of at least so many ends before branches that add a token or two to many of it:
+        behind a remembered path they cost a third.
 
     >>> [b] = batches([(1, 2), (1, 2, 3), (1, 4)], (1, 9), size=8, branches=4, outputs=8)
     >>> b.tokens.tolist(), b.positions.tolist(), b.first.tolist(), b.count.tolist(), b.forks, b.outputs
@@ -73,7 +76,7 @@ def batches(
             again = min(least - pending, waiting[0].shared)
             waiting[0].shared -= again
             pending += again
-        batch, decoded = _next(waiting, size, branches, outputs)
+        batch, decoded = _next(waiting, size, branches, outputs, least)
         pending -= decoded
         yield batch
 
@@ -96,11 +99,11 @@ def _chains(sequences: Iterable[Tokens], remembered: Tokens) -> Iterator[_Chain]
         yield chain
 
 
-def _next(waiting: deque[_Chain], size: int, branches: int, outputs: int) -> tuple[Batch, int]:
+def _next(waiting: deque[_Chain], size: int, branches: int, outputs: int, least: int) -> tuple[Batch, int]:
     tokens: list[int] = []
     positions: list[int] = []
     first: list[int] = []
-    count = np.ones(size, dtype=np.int32)
+    last = np.zeros(size, dtype=np.int32)
     forks: list[int] = []
     found: list[tuple[int, int]] = []
     rows: list[int] = []  # of the current path from position `begin` on: the rows in this batch
@@ -109,10 +112,13 @@ def _next(waiting: deque[_Chain], size: int, branches: int, outputs: int) -> tup
     while waiting and len(tokens) < size and len(forks) < branches and len(found) < outputs:
         chain = waiting[0]
         at = chain.shared
+        if least and len(tokens) >= least and at - begin > _CROWDED * (len(chain.tokens) - at):
+            break
+        left = rows[max(0, at - begin) :]  # what the branches so far have and this one has not
+        last[left] = len(forks)
         if at < begin:  # this branch leaves the remembered path earlier, so it shares no row
             begin, rows = at, []
         del rows[at - begin :]
-        count[rows] += 1
         forks.append(begin)
         end = min(len(chain.tokens), at + size - len(tokens))
         if len(chain.wanted) > outputs - len(found):
@@ -129,9 +135,10 @@ def _next(waiting: deque[_Chain], size: int, branches: int, outputs: int) -> tup
             chain.shared = end
             break
         waiting.popleft()
+    last[rows] = len(forks)
     n = len(tokens)
     made = [np.array(column, dtype=np.int32) for column in (tokens, positions, first)]
-    return Batch(made[0], made[1], made[2], count[:n], forks, found, path), n
+    return Batch(made[0], made[1], made[2], last[:n] - made[2] + 1, forks, found, path), n
 
 
 def decoding_order(prompts: Sequence[Tokens]) -> list[int]:
@@ -153,6 +160,8 @@ def shared_length(a: Sequence[int], b: Sequence[int]) -> int:
     low, high = 0, min(len(a), len(b))
     if a[:high] == b[:high]:
         return high
+    if a[: high - 1] == b[: high - 1]:  # most often: siblings among the options of one prompt
+        return high - 1
     while high - low > 1:
         middle = (low + high) // 2
         if a[low:middle] == b[low:middle]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from plural_nb.answers import Answers, Bools, Source
 from plural_nb.errors import ModelError
 from plural_nb.silicon.manner import Manner
-from plural_nb.silicon.methods import content_free, prompts_for, read_reply
+from plural_nb.silicon.methods import content_free, prompts_for, prompts_of, read_reply
 from plural_nb.silicon.prompt import Prompt, Reply
 from plural_nb.silicon.rows import rows_of
 from plural_nb.survey.design import Design
@@ -66,13 +66,12 @@ class Posed:
     def of(cls, question: Question, texts: Sequence[str], manner: Manner, *, where: Where = "question") -> Posed:
         """Pose a question behind each text. Raises ModelError for what cannot be asked."""
         require_askable(question, texts)
-        made = {}
-        for text in dict.fromkeys(texts):  # identical people share their prompts
-            if where == "system" and text:
-                system = "\n\n".join(filter(None, [manner.system, text]))
-                made[text] = prompts_for(question, "", replace(manner, system=system))
-            else:
-                made[text] = prompts_for(question, text, manner)
+        distinct = dict.fromkeys(texts)  # identical people share their prompts
+        if where == "system":
+            systems = {text: "\n\n".join(filter(None, [manner.system, text])) for text in distinct}
+            made = {text: prompts_for(question, "", replace(manner, system=systems[text])) for text in distinct}
+        else:
+            made = prompts_of(question, distinct, manner)
         flat = {text: [prompt for cell in cells for prompt in cell] for text, cells in made.items()}
         prompts = [prompt for text in texts for prompt in flat[text]]
         asked = len(prompts)

@@ -53,6 +53,10 @@ class Prompt:
     samples: int = 0
     seed: int = 0
 
+    def __hash__(self) -> int:
+        # Strings remember their hash; tuples of forms do not, and they hardly ever tell two prompts apart.
+        return hash((self.text, self.messages, self.seed))
+
     def frame(self) -> dict[str, Any]:
         """What the worker is sent of it."""
         return {
@@ -149,8 +153,8 @@ def letter_prompts(
     if variants < 1:
         raise ModelError(f"variants must be at least 1, not {variants}.")
     forms = tuple((f" {LETTERS[i]}", LETTERS[i]) for i in range(len(places)))
-    draw = random.Random(seed)
     prompts = []
+    draw = random.Random(seed if examples else 0)
     for _ in range(variants if examples else 1):
         solved = []
         for text, options in EXAMPLES[:examples]:

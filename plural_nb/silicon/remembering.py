@@ -22,6 +22,7 @@ from plural_nb.silicon.store import Store
 _BACKEND = "llama.cpp"
 _SCORING = 1  # raised when the same prompt would get other numbers
 _HASHES = "model_hashes"
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # json.loads without its checks of encoding and of what follows
 
 
 class Memory:
@@ -106,8 +107,8 @@ class Memory:
         pieces = self._all_pieces()
         try:
             (size,) = struct.unpack_from("<I", value)
-            text, probabilities, lengths, said = json.loads(value[4 : 4 + size])
-            tokens = tuple(np.frombuffer(value, dtype="<i4", offset=4 + size).tolist())
+            (text, probabilities, lengths, said), _ = _scan(str(value[4 : 4 + size], "utf-8"), 0)
+            tokens = struct.unpack(f"<{(len(value) - size) // 4 - 1}i", value[4 + size :])
             return Reply(
                 prompt.text if text is None else text,
                 tokens,
@@ -115,9 +116,9 @@ class Memory:
                 tuple(probabilities),
                 prompt.shown,
                 tuple(lengths),
-                tuple((words, times) for words, times in said),
+                tuple((words, times) for words, times in said) if said else (),
             )
-        except (ValueError, struct.error, KeyError, TypeError):
+        except (ValueError, struct.error, KeyError, TypeError, StopIteration):
             return None  # written by other hands; it is asked again
 
 

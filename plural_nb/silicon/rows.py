@@ -73,8 +73,12 @@ def rows_of(
 
 def _table(replies: Sequence[Reply], k: int, n: int, cells: int, *, lengths: bool = False) -> Floats:
     table = np.zeros((len(replies), k))
+    alike: dict[tuple[int, ...], list[int]] = {}  # rows by the options shown
     for i, reply in enumerate(replies):
-        table[i, list(reply.shown)] = reply.lengths if lengths else reply.probabilities
+        alike.setdefault(reply.shown, []).append(i)
+    for shown, rows in alike.items():
+        values = [replies[i].lengths if lengths else replies[i].probabilities for i in rows]
+        table[np.ix_(rows, shown)] = values
     return table.reshape(n, cells, -1, k)
 
 

@@ -124,11 +124,12 @@ class Worker:
 
         chat = any(prompt["messages"] for prompt in request["prompts"])
         template = self._template() if chat and self._template else None
-        prepared = []
+        prepared: list[Any] = []
+        seams: Any = {}
         for prompt in request["prompts"]:
             if self._cancelled():
                 raise Cancelled("The request was cancelled.")
-            prepared.append(prepare(self._model, template, prompt))
+            prepared.append(prepare(self._model, template, prompt, seams))
         self._told = set()
         if request.get("fresh"):
             self._model.forget()

@@ -206,7 +206,7 @@ def test_identical_prompts_are_asked_once_and_never_again(tiny: Model) -> None:
     assert first.replies[0] is first.replies[2]
     assert seen[0] == (0, 4)
     assert seen[-1] == (4, 4)
-    assert len(seen) == 2  # two distinct prompts, decoded together
+    assert [done for done, _ in seen] in ([0, 4], [0, 1, 4], [0, 3, 4])  # two distinct prompts
     tiny._process.close()  # a second ask needs no worker
     second = tiny.ask(QUESTION, persona=["I am young.", "I am old."], examples=0)
     assert second.rows[0] == pytest.approx(first.rows[3], abs=0)
@@ -307,10 +307,13 @@ def test_a_prompt_longer_than_the_context_says_by_how_much(write_model: Callable
 
 def test_the_context_grows_with_the_prompts(write_model: Callable[..., Path]) -> None:
     with open_model(write_model(context=8192)) as model:
-        model.ask(QUESTION, examples=0)
-        assert model.details["context"] == 768  # the prompt, and a batch of other branches beside it
+        first = model.ask(QUESTION, examples=0)
+        assert model.details["context"] == 256  # the prompt, and a batch of other branches beside it
+        assert len(first.replies[0].tokens) + 64 <= 256
         grown = model.ask(QUESTION, persona="I. " * 1000, examples=0)
-        assert model.details["context"] == 2816
+        n = len(grown.replies[0].tokens)
+        assert n > 2000
+        assert n + 64 <= model.details["context"] < n + 64 + 256
         truth = next_probabilities(grown.replies[0].tokens)
         assert sum(grown.replies[0].probabilities) == pytest.approx(truth[[32, 33, 34, 256, 257, 258]].sum(), rel=0.05)
 

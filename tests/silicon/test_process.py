@@ -203,7 +203,7 @@ m = engine.LlamaModel(sys.argv[1], threads=1, extra_buffers=False, context=None,
 m.warm_up()
 prompts = sorted((*range(60), i, j) for i in range(20) for j in range(10))
 m.require_context(62)
-odds = [np.exp(z - z.max()) for batch in m.evaluate(prompts) for _, z in batch]
+odds = [np.exp(z - z.max()) for _, logits in m.evaluate(prompts) for z in logits]
 print(json.dumps([float(row[7] / row.sum()) for row in odds]))
 """
 
