@@ -66,6 +66,27 @@ def test_two_switches_far_closer_than_a_grid_are_both_found(sliver):
     assert lead(np.exp(top.fun - 1e-12)).changes() == []
 
 
+@pytest.mark.parametrize(
+    "places",
+    [(0.2, 0.5, 0.8), (0.5, 0.501, 0.502), (0.30, 0.31, 0.90), (0.2, 0.95, 0.97), (0.7, 0.7001, 0.7002), (0.96, 0.995)],
+)
+def test_changes_of_lead_are_found_where_they_were_put(places):
+    """A sum of n + 1 exponential cells can be given any n zeros: they are the truth, and its only ones."""
+    n = len(places)
+    low, width = np.arange(n + 1) * 0.7, np.full(n + 1, 0.7)
+    with mpmath.workdps(60):
+        rows = []
+        for place in places:
+            s = 1 - mpmath.mpf(place) / (1 - mpmath.mpf(place))
+            rows.append([mpmath.exp(s * x) * (mpmath.expm1(s * 0.7) / s if s else mpmath.mpf(0.7)) for x in low])
+        head = mpmath.matrix([[row[j] for j in range(n)] for row in rows])
+        rest = mpmath.lu_solve(head, mpmath.matrix([-row[n] for row in rows]))
+        height = np.array([float(x) for x in rest] + [1.0])
+    lead = Lead(0.0, low, width, height / np.abs(height).max())
+    assert lead.most_changes == n
+    assert lead.changes() == pytest.approx(list(places), abs=2e-9)
+
+
 @pytest.mark.parametrize("kind", ["continuous", "ratings", "zeros", "few jurors", "missing"])
 def test_between_switches_the_winner_is_the_winner_of_a_fine_grid(kind):
     for seed in range(4):
