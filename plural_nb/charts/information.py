@@ -57,7 +57,7 @@ def information_kept(kept: Sequence[Kept], *, title: str = "How much of the tabl
         subtitle=f"of {kept[0].of_bits:.4f} bits per person that the group tells of the answer",
         keys=(Key("humans", "Share of the information kept"),),
         columns=_COLUMNS,
-        summary=f"{title} {told}.",
+        summary=f"{title}{' ' if title.endswith(('?', '.', ':')) else ': '}{told}.",
         frame=as_table(kept),
         notes=tuple(notes),
     )
