@@ -21,7 +21,18 @@ from plural_nb.errors import nearest
 
 if TYPE_CHECKING:
     from plural_nb.answers import Answers, Source
+    from plural_nb.comparison.before_after import BeforeAndAfter
+    from plural_nb.comparison.benchmarking import benchmark
+    from plural_nb.comparison.benchmarks import Benchmarks
+    from plural_nb.comparison.classification import classify
     from plural_nb.comparison.comparison import Comparison, compare
+    from plural_nb.comparison.constraint import constraint
+    from plural_nb.comparison.contamination import contamination
+    from plural_nb.comparison.experiment import before_and_after
+    from plural_nb.comparison.heterogeneity import heterogeneity
+    from plural_nb.comparison.published import published
+    from plural_nb.comparison.sample import Sample
+    from plural_nb.comparison.tails import tails
     from plural_nb.errors import Cancelled, ModelCrashed, ModelError, PluralError, SurveyError
     from plural_nb.jury.decision import Decision, decide, decisions
     from plural_nb.jury.fanatics import fanatics
@@ -54,8 +65,19 @@ __version__ = "0.1.0"
 _HOME = {
     "Answers": "answers",
     "Source": "answers",
+    "BeforeAndAfter": "comparison.before_after",
+    "benchmark": "comparison.benchmarking",
+    "Benchmarks": "comparison.benchmarks",
+    "classify": "comparison.classification",
     "Comparison": "comparison.comparison",
     "compare": "comparison.comparison",
+    "constraint": "comparison.constraint",
+    "contamination": "comparison.contamination",
+    "before_and_after": "comparison.experiment",
+    "heterogeneity": "comparison.heterogeneity",
+    "published": "comparison.published",
+    "Sample": "comparison.sample",
+    "tails": "comparison.tails",
     "Cancelled": "errors",
     "ModelCrashed": "errors",
     "ModelError": "errors",
@@ -100,6 +122,8 @@ _HOME = {
 
 __all__ = [
     "Answers",
+    "BeforeAndAfter",
+    "Benchmarks",
     "Cancelled",
     "Comparison",
     "Decision",
@@ -114,6 +138,7 @@ __all__ = [
     "PluralError",
     "Population",
     "Question",
+    "Sample",
     "Shares",
     "Source",
     "Survey",
@@ -125,15 +150,22 @@ __all__ = [
     "Trait",
     "Utilities",
     "ask_for",
+    "before_and_after",
+    "benchmark",
+    "classify",
     "compare",
+    "constraint",
+    "contamination",
     "decide",
     "decisions",
     "download_survey",
     "fanatics",
     "find_models",
     "groups_at",
+    "heterogeneity",
     "load_survey",
     "open_model",
+    "published",
     "rake",
     "read_distributions",
     "read_survey",
@@ -142,6 +174,7 @@ __all__ = [
     "sweep",
     "switches",
     "tabulate",
+    "tails",
     "welfare",
 ]
 
