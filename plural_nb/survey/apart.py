@@ -96,7 +96,8 @@ def _run(path: Path, task: dict[str, object]) -> None:
         return
     if done.returncode == _REFUSED:
         raise SurveyError(done.stderr.decode("utf-8", errors="replace").strip())
-    if b"MemoryError" in done.stderr or b"allocate memory" in done.stderr:
+    said = done.stderr.lower()
+    if any(words in said for words in (b"memoryerror", b"allocate memory", b"memory allocation")):
         raise SurveyError(
             f"{path.name} asks for more memory than this machine has; it is damaged, or too wide to read."
         )
@@ -149,12 +150,14 @@ def _open(path: Path, result: Path, task: dict[str, Any], held: list[object]) ->
 
 
 def _limit_memory() -> None:
-    """Keep a damaged file from taking all memory: what this machine has is the most that is asked for."""
+    """Keep a damaged file from taking all memory: what this machine has, or less where the user set a limit."""
     try:
         import resource
 
         all_of_it = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        resource.setrlimit(resource.RLIMIT_AS, (int(0.8 * all_of_it), resource.RLIM_INFINITY))
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limits = [int(0.8 * all_of_it), *(one for one in (soft, hard) if one != resource.RLIM_INFINITY)]
+        resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
     except (ImportError, OSError, ValueError):
         # Windows has no such limit; there the reader's own checks have to do.
         return
