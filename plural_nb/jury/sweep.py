@@ -29,7 +29,7 @@ class Sweep:
     ranked_by: (A,) "welfare", "fewest zeros" (for finite α >= 1: least weight of jurors at zero, then w_α over the
         rest) or "leximin" (at ∞).
     probability: (A, C) share of replicates that the candidate won; NaN like the bounds.
-    level: of the interval. notes: what a reader must know.
+    level: of the interval; replicates, seed: what was asked for. notes: what a reader must know.
     """
 
     utilities: Utilities = field(repr=False)
@@ -42,6 +42,8 @@ class Sweep:
     probability: Floats = field(repr=False)
     level: float
     notes: tuple[str, ...]
+    replicates: int = field(default=500, repr=False)
+    seed: int = field(default=0, repr=False)
 
     def winners(self) -> list[tuple[str, ...]]:
         """Return the candidates of rank 1 at each α."""
@@ -67,6 +69,15 @@ class Sweep:
         )
         numbers = pl.col("welfare", "low", "high", "probability").fill_nan(None)
         return frame.with_columns(numbers, pl.when(pl.col("rank") > 0).then(pl.col("rank")).alias("rank"))
+
+    def code(self, name: str = "jury") -> str:
+        """Return the plain line that makes this sweep again from the utilities called `name`.
+
+        >>> sweep(Utilities.of({"A": [1.0, 2.0]}), [0, np.inf]).code()
+        'sweep(jury, [0.0, float("inf")], replicates=500, level=0.95, seed=0)'
+        """
+        alphas = ", ".join('float("inf")' if np.isinf(alpha) else repr(float(alpha)) for alpha in self.alpha)
+        return f"sweep({name}, [{alphas}], replicates={self.replicates}, level={self.level}, seed={self.seed})"
 
     def sentence(self) -> str:
         """Return who wins at which α, how surely, and what a reader must know, in plain text."""
@@ -130,8 +141,9 @@ def sweep(
     limits = sorted(set(ranked_by) - {"welfare"})
     if limits:
         notes.append(f"where welfare is level, ranks are those of the limit ({', '.join(limits)})")
+    said = tuple(filter(None, notes))
     return Sweep(
-        utilities, alphas, welfare, low, high, rank, ranked_by, probability, level, tuple(filter(None, notes))
+        utilities, alphas, welfare, low, high, rank, ranked_by, probability, level, said, replicates, seed
     )  # fmt: skip
 
 

@@ -163,6 +163,30 @@ def test_replicates_are_each_the_welfare_of_their_jury():
             assert zeros[r, c] == pytest.approx(weight[r][rated & ~rest].sum() / total, abs=1e-14)
 
 
+def test_the_probability_of_winning_is_the_share_of_resampled_juries_that_agree():
+    from plural_nb.jury.resampling import replicate_weights
+
+    random = np.random.default_rng(5)
+    u = random.integers(0, 4, (25, 3)).astype(float)
+    jury = Utilities(u, ("A", "B", "C"), design=Design(random.uniform(0.5, 2, 25)))
+    alphas = [0.0, 0.9, 1.0, 4.0]
+    found = sweep(jury, alphas, replicates=60, seed=3)
+    won = np.zeros((4, 3))
+    for weight in replicate_weights(jury, 60, seed=3).weight:
+        for a, names in enumerate(winners(Utilities.of(u, weight), alphas)):
+            for name in names:
+                won[a, "ABC".index(name)] += 1 / len(names) / 60
+    assert found.probability == pytest.approx(won, abs=1e-12)
+    assert (won.max(axis=1) < 1).all()
+
+
+def test_a_sweep_is_made_again_by_its_code():
+    jury = Utilities(np.random.default_rng(6).uniform(1, 5, (40, 2)), ("A", "B"), design=Design(np.ones(40)))
+    found = sweep(jury, [0, 0.1, 3, np.inf], replicates=50, level=0.9, seed=8)
+    again = eval(found.code("jury"), {"sweep": sweep, "jury": jury})
+    assert again.table().equals(found.table())
+
+
 def test_a_group_of_a_sample_stays_a_domain():
     random = np.random.default_rng(4)
     inside = np.arange(60) % 3 == 0

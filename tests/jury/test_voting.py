@@ -203,6 +203,14 @@ def test_a_sampled_jury_has_the_interval_of_its_design():
     assert found.probability.sum() == pytest.approx(1, abs=1e-12)
 
 
+def test_a_lottery_gives_each_its_mean_probability_over_resampled_juries():
+    random = np.random.default_rng(9)
+    ratings = np.array([[3, 2, 1], [1, 3, 2], [2, 1, 3]] * 20, dtype=float)
+    found = decide(Utilities(ratings, ("A", "B", "C"), design=Design(random.uniform(0.5, 2, 60))), "maximal_lottery")
+    assert found.probability.sum() == pytest.approx(1, abs=1e-9)
+    assert (found.probability > 0.1).all()
+
+
 def test_every_rule_decides_in_one_table_and_says_why_one_cannot():
     jury = Utilities.of({"A": [3, -1], "B": [1, 2]})
     table = decisions(jury, threshold=1)
