@@ -1,23 +1,40 @@
 """How fast models are asked, beside what people write today and beside llama.cpp's own limit: one JSON object.
 
-Run `python tests/benchmarks/engine.py` (`--quick`: fewer prompts and the shapes that fit in a few minutes). Prompts are
-made of tokens: a preamble of 60, backstories of 80 (W5: 300), questions of 50, five options of one token each.
+Run `python tests/benchmarks/engine.py`; progress goes to standard error. `--only W1,store` runs some parts (W1 to W5,
+memory, store, cancel), `--shapes demo,135M` some models, `--quick` a tenth of the prompts. Quiet cores, please: every
+ratio is of two clocks on one machine.
 
-W1: people × questions, person after person. W2: the same, question after question. W3: respondents with few distinct
-backstories (`folding`: how much quicker than respondents who are all different). W4: a thermometer
-(`thermometer_cost`: 101 numbers beside five options). W5: long backstories, question after question.
+Models: random 8-bit weights in the shapes of 135 M and 0.5 B parameters, made on the spot, and the demo model.
+Prompts are made of tokens: a preamble of 60, backstories of 80, questions of 50, five options of one token each.
 
-vs_completion: prompts per second beside `create_completion(logprobs=…)` in a loop. vs_careful: beside a loop over raw
-decoding that keeps the shared beginning. vs_limit: beside llama.cpp's prompt processing of 512 tokens (pp512) on the
-distinct tokens. Each is the median of paired, interleaved runs; raw timings stand in "raw".
+W1: 20 of the 200 people × 10 questions, person after person. W2: the same, question after question. W5 (0.5 B only):
+10 people with backstories of 300 × 20 questions, question after question. Each gives
 
-Models: random 8-bit weights in the shapes of 0.5 B and 135 M parameters, made on the spot, and the demo model.
+- vs_completion: prompts per second beside `create_completion(logprobs=…)` in a loop,
+- vs_careful: beside a loop over raw evaluation that keeps what two neighbours share,
+- vs_limit: tokens per second beside llama.cpp's prompt processing of 512 tokens (pp512).
+
+The time: at 0.5 B and 200 tokens per second our 200 prompts of W1 take one minute, a peer's 24 prompts half to one and
+a half. So each workload is asked once, in three parts: we answer a third of our 200 prompts and pause, pp512 runs
+before and after, then each peer answers a third of its block of 30 consecutive prompts (the block begins where a seed
+says, behind two prompts that warm it up). A ratio is the median of the three pairs. Our parts are compared by tokens,
+because a pause falls between batches, not between prompts; "tokens" shows that each distinct token was decoded once.
+Rows of the peers' prompts, normalised, must equal ours to 2e-2, else the program fails.
+
+W3 (`folding`): 944 respondents of anes96 told by age, education and income, the demo model asked for whom they vote:
+everybody once beside each distinct respondent once. Without folding the n-th of several identical respondents is
+asked in an n-th round, because one walk through the prefix tree would decode them once anyway.
+W4 (`thermometer_cost`): 40 people × one question with 101 numbers, digits and ends decoded, beside one with five
+options, demo model; `thermometer_cost_two_spellings` is with and without a space in front, as `Model.ask` has it.
+
+extra_mb: peak anonymous memory during W1 at 0.5 B less that after loading. leak_mb: what the demo model's worker has
+grown by after 100,000 prompts. store_lookups_per_s: known keys in bulk. second_ask_per_s: 40,000 prompts that the store
+knows, in a new session, end to end. cancel_ms: from `cancel()` to the exception in mid-decode at 0.5 B.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import random
@@ -32,241 +49,232 @@ from typing import Any
 
 import numpy as np
 
-SHAPES = {"0.5B": (24, 896, 14, 2, 4864, 151_936), "135M": (30, 576, 9, 3, 1536, 49_152)}
-RUNS = 3
+sys.path.insert(0, str(Path(__file__).parent))  # also where another program imports this one
+
+from peers import Bench, Options, Tokens
+from shapes import SHAPES, Workload, write_shape
+
+PARTS, BLOCK, WARM_UP = 3, 30, 2
+TOLERANCE = 2e-2
+MARK = "progress: "
+FIVE: Options = tuple(((token,),) for token in range(33, 38))
+ASKED = ("W1", "W2", "W5")  # peers and limit
+WHOLE = ("W1", "W2", "W3", "W4", "W5", "memory", "store", "cancel")
+DEMO = Path(__file__).resolve().parents[2] / "data" / "models" / "plural-demo-base.gguf"
 
 
-def write_shape(path: Path, layers: int, width: int, heads: int, kv: int, inner: int, size: int) -> None:
-    """A llama-architecture GGUF of random 8-bit weights."""
-    import gguf
-
-    draw = np.random.default_rng(0)
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(4096)
-    writer.add_embedding_length(width)
-    writer.add_block_count(layers)
-    writer.add_feed_forward_length(inner)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(kv)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(width // heads)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    tokens = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
-    tokens += [f"word{i}" for i in range(size - len(tokens) - 1)] + ["<|end|>"]
-    writer.add_token_list(tokens)
-    writer.add_token_types([1] * (size - 1) + [3])
-    writer.add_token_merges(["w o"])
-    writer.add_bos_token_id(size - 1)
-    writer.add_eos_token_id(size - 1)
-
-    def matrix(name: str, rows: int, columns: int) -> None:
-        blocks = np.empty((rows, columns // 32, 34), dtype=np.uint8)
-        blocks[:, :, :2] = np.full(1, 1.7 / 127 / np.sqrt(columns), dtype=np.float16).view(np.uint8)
-        blocks[:, :, 2:] = draw.integers(-127, 128, (rows, columns // 32, 32), dtype=np.int8).view(np.uint8)
-        writer.add_tensor(name, blocks.reshape(rows, -1), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-
-    one = np.ones(width, dtype=np.float32)
-    matrix("token_embd.weight", size, width)
-    writer.add_tensor("output_norm.weight", one)
-    head = width // heads
-    for i in range(layers):
-        b = f"blk.{i}."
-        matrix(b + "attn_q.weight", width, width)
-        matrix(b + "attn_k.weight", kv * head, width)
-        matrix(b + "attn_v.weight", kv * head, width)
-        matrix(b + "attn_output.weight", width, width)
-        matrix(b + "ffn_gate.weight", inner, width)
-        matrix(b + "ffn_up.weight", inner, width)
-        matrix(b + "ffn_down.weight", width, inner)
-        writer.add_tensor(b + "attn_norm.weight", one)
-        writer.add_tensor(b + "ffn_norm.weight", one)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-class Workload:
-    """Prompts of tokens: the block for us, and the first of them, in the order asked, for the peers."""
-
-    def __init__(self, name: str, size: int, people: int, questions: int, *, backstory: int = 80) -> None:
-        draw = random.Random(name)
-
-        def words(n: int) -> tuple[int, ...]:
-            return tuple(draw.randrange(10, min(size, 250)) for _ in range(n))
-
-        preamble = words(60)
-        told = [words(backstory) for _ in range(people)]
-        asked = [words(50) for _ in range(questions)]
-        person_major = [preamble + p + q for p in told for q in asked]
-        question_major = [preamble + p + q for q in asked for p in told]
-        self.prompts = person_major if name == "W1" else question_major
-        self.distinct = 60 + people * (backstory + 50 * questions)
-
-
-class Bench:
-    """One model, asked by us and by the peers."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        import llama_cpp as llama
-
-        from plural_nb.silicon.engine import LlamaModel
-
-        plain = llama.llama_model_default_params
-
-        def without_repacking() -> Any:
-            params = plain()
-            params.use_extra_bufts = False
-            return params
-
-        llama.llama_model_default_params = without_repacking  # `Llama` cannot be told; it crashes on AMX
-        llama.llama_cpp.llama_model_default_params = without_repacking
-        self.path, self.threads = path, threads
-        self.ours = LlamaModel(
-            str(path),
-            threads=threads,
-            extra_buffers=False,
-            context=None,
-            cancelled=ctypes.create_string_buffer(2),
-        )
-        self.ours.warm_up()
-        self._careful: Any = None
-        self._peer: Any = None
-
-    def ask(self, prompts: list[tuple[int, ...]], options: tuple[Any, ...], *, terminated: bool = False) -> Any:
-        from plural_nb.silicon.asking import Prepared, ask
-
-        self.ours.forget()
-        begin = time.perf_counter()
-        prepared = [Prepared("", p, options, terminated) for p in prompts]
-        found = {i: o.probabilities for batch in ask(self.ours, prepared) for i, o in batch}
-        return time.perf_counter() - begin, found
-
-    def careful(self, prompts: list[tuple[int, ...]], options: tuple[Any, ...]) -> Any:
-        from plural_nb.silicon.engine import LlamaModel
-        from plural_nb.silicon.scoring import log_softmax
-
-        if self._careful is None:
-            self._careful = LlamaModel(
-                str(self.path),
-                threads=self.threads,
-                extra_buffers=False,
-                context=None,
-                cancelled=ctypes.create_string_buffer(2),
-            )
-            self._careful.can_fork = False
-            self._careful.require_context(max(map(len, prompts)))
-        self._careful.forget()
-        begin = time.perf_counter()
-        rows = []
-        for prompt in prompts:
-            log_p = log_softmax(self._careful.next_logits(prompt))
-            rows.append([float(np.exp(log_p[form[0]])) for (form,) in options])
-        return time.perf_counter() - begin, rows
-
-    def completion(self, prompts: list[tuple[int, ...]]) -> float:
-        import llama_cpp
-
-        if self._peer is None:
-            self._peer = llama_cpp.Llama(
-                str(self.path), n_ctx=512, logits_all=True, n_threads=self.threads, n_threads_batch=self.threads,
-                verbose=False,
-            )  # fmt: skip
-        self._peer.reset()
-        begin = time.perf_counter()
-        for prompt in prompts:
-            self._peer.create_completion(list(prompt), max_tokens=1, logprobs=20, temperature=0.0)
-        return time.perf_counter() - begin
-
-    def limit(self) -> float:
-        """Tokens per second of one batch of 512."""
-        tokens = tuple(random.Random(1).randrange(10, 250) for _ in range(512))
-        self.ours.forget()
-        begin = time.perf_counter()
-        self.ours.next_logits(tokens)
-        return 512 / (time.perf_counter() - begin)
-
-
-def measure(path: Path, name: str, quick: bool) -> dict[str, Any]:
-    """All workloads of one shape, in this process."""
-    demo = name == "demo"
-    bench = Bench(path, 1 if demo else min(4, os.cpu_count() or 1))
-    options = tuple(((token,),) for token in range(33, 38))
+def measure(path: Path, shape: str, only: list[str], quick: bool) -> dict[str, Any]:
+    """What is asked of one model in this process."""
+    bench = Bench(path, 1 if shape == "demo" else min(4, os.cpu_count() or 1))
     size = bench.ours.vocabulary_size
-    people, questions = (4 if quick else 20, 10) if not demo else (40, 10)
-    block = 8 if quick else 24
     result: dict[str, Any] = {}
     before = anonymous_mb()
     with PeakMemory() as peak:
-        bench.ask(Workload("W1", size, 2, 10).prompts, options)
-    if name == "0.5B":
+        bench.ask(Workload(size, 2, 10).prompts, FIVE)
+    if shape == "0.5B" and "memory" in only:
         result["extra_mb"] = round(peak.mb - before, 1)
-    works = [Workload("W1", size, people, questions), Workload("W2", size, people, questions)]
-    if name == "0.5B":
-        works.append(Workload("W5", size, 3 if quick else 10, 20, backstory=300))
-    for label, work in zip(("W1", "W2", "W5"), works, strict=False):
-        raw: dict[str, list[float]] = {"ours": [], "careful": [], "completion": [], "pp512": []}
-        worst = 0.0
-        for run in range(RUNS):
-            some = work.prompts[run * block : (run + 1) * block]
-            seconds, found = bench.ask(work.prompts, options)
-            raw["ours"].append(len(work.prompts) / seconds)
-            seconds, rows = bench.careful(some, options)
-            raw["careful"].append(block / seconds)
-            worst = max(
-                worst, *(abs(found[run * block + i][k] - row[k]) for i, row in enumerate(rows) for k in range(5))
-            )
-            raw["completion"].append(block / bench.completion(some))
-            raw["pp512"].append(bench.limit())
-        limit = [rate * len(work.prompts) / work.distinct for rate in raw["pp512"]]
-        result[label] = {
-            "vs_completion": paired(raw["ours"], raw["completion"]),
-            "vs_careful": paired(raw["ours"], raw["careful"]),
-            "vs_limit": paired(raw["ours"], limit),
-            "largest_difference": worst,
-            "n": {"ours": len(work.prompts), "peers": block, "runs": RUNS},
-            "raw": {key: [round(v, 2) for v in values] for key, values in raw.items()},
-        }
-    if demo:
-        result |= (
-            folding(bench, options) | thermometer(bench, options) | leak(bench, options, 5_000 if quick else 100_000)
-        )
+    people = 3 if quick else 20
+    if "W1" in only:
+        result["W1"] = against_peers(bench, Workload(size, people, 10), f"W1 {shape}")
+    if "W2" in only:
+        result["W2"] = against_peers(bench, Workload(size, people, 10, by_person=False), f"W2 {shape}")
+    if "W5" in only and shape == "0.5B":
+        long = Workload(size, 2 if quick else 10, 20, backstory=300, by_person=False)
+        result["W5"] = against_peers(bench, long, f"W5 {shape}")
+    if "W3" in only and shape == "demo":
+        result |= folding(bench)
+    if "W4" in only and shape == "demo":
+        result |= thermometer(bench)
     return result
 
 
-def folding(bench: Bench, options: tuple[Any, ...]) -> dict[str, Any]:
-    """944 respondents of 60 kinds, beside 944 who are all different."""
-    draw = random.Random(3)
-    preamble = tuple(draw.randrange(10, 200) for _ in range(60))
-    kinds = [tuple(draw.randrange(10, 200) for _ in range(40)) for _ in range(60)]
-    alike = [preamble + draw.choice(kinds) for _ in range(944)]
-    different = [(*preamble, 10 + i // 100, 10 + i % 100, *p[62:]) for i, p in enumerate(alike)]
-    folded, apart = bench.ask(list(dict.fromkeys(alike)), options)[0], bench.ask(different, options)[0]
-    return {"folding": round(apart / folded, 2)}
+def against_peers(bench: Bench, work: Workload, name: str) -> dict[str, Any]:
+    """Ours, both peers and the limit, interleaved."""
+    say(f"{name}: {len(work.prompts)} prompts of {work.distinct:,} distinct tokens")
+    start = random.Random(name).randrange(WARM_UP, len(work.prompts) - BLOCK + 1)
+    block = range(start, start + BLOCK)
+    warm = work.prompts[start - WARM_UP : start]
+    bench.careful(warm, FIVE)
+    bench.completion(warm, FIVE)
+    raw: dict[str, list[float]] = {key: [] for key in ("ours", "tokens", "pp512", "careful", "completion")}
+    rows: dict[str, list[np.ndarray]] = {"careful": [], "completion": []}
+    bench.decoded = decoded = 0
+    answers: dict[int, np.ndarray] = {}
+    limit = bench.limit()
+    for part, (seconds, found) in enumerate(bench.ask_in_parts(work.prompts, FIVE, PARTS)):
+        after = bench.limit()
+        raw["pp512"].append((limit + after) / 2)
+        raw["tokens"].append((bench.decoded - decoded) / seconds)
+        raw["ours"].append(raw["tokens"][-1] * len(work.prompts) / work.distinct)
+        decoded, answers = bench.decoded, found
+        some = [work.prompts[i] for i in block[part * BLOCK // PARTS : (part + 1) * BLOCK // PARTS]]
+        for peer in ("careful", "completion"):
+            seconds, told = getattr(bench, peer)(some, FIVE)
+            raw[peer].append(len(some) / seconds)
+            rows[peer] += told
+        say(f"{name}: part {part + 1} of {PARTS}: " + ", ".join(f"{key} {raw[key][-1]:.4g}/s" for key in raw))
+        limit = bench.limit()
+    differs = {
+        peer: max(float(abs(row(answers[i]) - row(theirs)).max()) for i, theirs in zip(block, told, strict=True))
+        for peer, told in rows.items()
+    }
+    if max(differs.values()) > TOLERANCE:
+        raise SystemExit(f"{name}: rows differ by {differs}, more than {TOLERANCE}.")
+    return {
+        "vs_completion": paired(raw["ours"], raw["completion"]),
+        "vs_careful": paired(raw["ours"], raw["careful"]),
+        "vs_limit": paired(raw["tokens"], raw["pp512"]),
+        "largest_difference": {peer: round(value, 6) for peer, value in differs.items()},
+        "n": {"ours": len(work.prompts), "peers": BLOCK, "pairs": PARTS},
+        "tokens": {"distinct": work.distinct, "decoded": decoded},
+        "raw_per_s": {key: [round(value, 3) for value in values] for key, values in raw.items()},
+    }
 
 
-def thermometer(bench: Bench, options: tuple[Any, ...]) -> dict[str, Any]:
+def folding(bench: Bench) -> dict[str, Any]:
+    """944 respondents, each asked, beside each distinct one asked once."""
+    from plural_nb import load_survey
+    from plural_nb.personas.personas import Personas
+    from plural_nb.silicon.asking import prepare
+    from plural_nb.silicon.manner import Manner
+    from plural_nb.silicon.methods import prompts_for
+
+    survey = load_survey("anes96")
+    people = Personas.from_survey(survey, traits=["age", "education", "income"])
+    question = survey.questions["vote"]
+    crowd: list[Tokens] = []
+    options: Options = ()
+    for text in people.told(question):
+        [[prompt]] = prompts_for(question, text, Manner())
+        one = prepare(bench.ours, None, prompt.frame())
+        crowd.append(one.tokens)
+        options = one.options
+    distinct = list(dict.fromkeys(crowd))
+    rounds: list[list[Tokens]] = []
+    seen: dict[Tokens, int] = {}
+    for tokens in crowd:
+        seen[tokens] = nth = seen.get(tokens, -1) + 1
+        rounds += [[]] if nth == len(rounds) else []
+        rounds[nth].append(tokens)
+    pairs = []
+    for _ in range(PARTS):
+        apart, _ = timed(lambda: [bench.ask(some, options) for some in rounds])
+        folded, _ = timed(lambda: bench.ask(distinct, options))
+        pairs.append((apart, folded))
+    say(f"W3: {len(crowd)} respondents, {len(distinct)} distinct")
+    return {
+        "folding": paired(*zip(*pairs, strict=True)),
+        "W3": {
+            "respondents": len(crowd),
+            "distinct": len(distinct),
+            "raw_s": {"without": [round(a, 3) for a, _ in pairs], "with": [round(b, 3) for _, b in pairs]},
+        },
+    }
+
+
+def thermometer(bench: Bench) -> dict[str, Any]:
     """101 numbers through their digits, with their ends, beside five options."""
-    digits = [15 + d for d in range(10)]
-    numbers = tuple((tuple(digits[int(c)] for c in str(n)),) for n in range(101))
-    prompts = Workload("W1", bench.ours.vocabulary_size, 10, 4).prompts
-    bench.ours.ends()
-    ratios = []
-    for _ in range(RUNS):
-        ratios.append(bench.ask(prompts, numbers, terminated=True)[0] / bench.ask(prompts, options)[0])
-    return {"thermometer_cost": round(statistics.median(ratios), 2)}
+    space, digits = 220, range(15, 25)
+    plain = [tuple(digits[int(c)] for c in str(n)) for n in range(101)]
+    kinds = {
+        "five": (FIVE, False),
+        "numbers": (tuple((number,) for number in plain), True),
+        "two_spellings": (tuple(((space, *number), number) for number in plain), True),
+    }
+    prompts = Workload(bench.ours.vocabulary_size, 40, 1).prompts
+    raw: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(PARTS):
+        for kind, (options, terminated) in kinds.items():
+            begin = time.perf_counter()
+            bench.ask(prompts, options, terminated=terminated)
+            raw[kind].append(1000 * (time.perf_counter() - begin) / len(prompts))
+    say(f"W4: {raw} ms per prompt")
+    return {
+        "thermometer_cost": paired(raw["numbers"], raw["five"]),
+        "thermometer_cost_two_spellings": paired(raw["two_spellings"], raw["five"]),
+        "W4": {"n": len(prompts), "raw_ms_per_prompt": {key: [round(v, 2) for v in raw[key]] for key in raw}},
+    }
 
 
-def leak(bench: Bench, options: tuple[Any, ...], prompts: int) -> dict[str, Any]:
-    """Memory that stays after many short prompts."""
-    draw = random.Random(5)
-    bench.ask([tuple(draw.randrange(10, 200) for _ in range(20)) for _ in range(1000)], options)
-    before = anonymous_mb()
-    for _ in range(prompts // 1000):
-        bench.ask([tuple(draw.randrange(10, 200) for _ in range(20)) for _ in range(1000)], options)
-    return {"leak_mb": round(anonymous_mb() - before, 1), "leak_prompts": prompts}
+def store_and_leak(only: list[str], quick: bool) -> dict[str, Any]:
+    """Bulk look-ups, a second ask in a new session, and what the worker keeps of 100,000 prompts."""
+    from plural_nb.silicon.model import open_model
+    from plural_nb.silicon.prompt import Prompt
+    from plural_nb.silicon.store import Store
+    from plural_nb.survey.question import ask_for
+
+    asked, short = (4_000, 6_000) if quick else (40_000, 60_000)
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PLURAL_NB_CACHE"] = folder
+        crowd = [f"I am person {i}." for i in range(asked)]
+        question = ask_for("Tea or coffee?", ["Tea", "Coffee"])
+        forms = ((" A", "A"), (" B", "B"))
+        brief = [Prompt(f"Tea (A) or coffee (B)? Person {i}:", (), forms, (0, 1)) for i in range(short + 2_000)]
+        with open_model(DEMO) as model:
+            model.replies(brief[short:])
+            before = anonymous_mb(model._process.pid)
+            if "memory" in only:
+                model.replies(brief[:short])
+                say(f"memory: {short:,} prompts asked")
+            first, _ = timed(lambda: model.ask(question, persona=crowd, examples=0, progress=False))
+            say(f"store: {asked:,} prompts asked at {asked / first:,.0f}/s")
+            if "memory" in only:
+                result["leak_mb"] = round(anonymous_mb(model._process.pid) - before, 1)
+                result["leak_prompts"] = asked + short
+            again, _ = timed(lambda: model.ask(question, persona=crowd, examples=0, progress=False))
+        if "store" not in only:
+            return result
+        anew = []
+        for _ in range(PARTS):
+            with open_model(DEMO) as model:
+                anew.append(timed(lambda m=model: m.ask(question, persona=crowd, examples=0, progress=False))[0])
+        store = Store(Path(folder) / "rates.sqlite")
+        keys = [os.urandom(32) for _ in range(200_000)]
+        store.put({key: bytes(600) for key in keys})
+        store.flush()
+        looks = []
+        for _ in range(PARTS):
+            seconds, found = timed(lambda: store.get(keys))
+            assert len(found) == len(keys)
+            looks.append(len(keys) / seconds)
+        store.close()
+    return result | {
+        "store_lookups_per_s": round(statistics.median(looks)),
+        "second_ask_per_s": round(asked / statistics.median(anew)),
+        "second_ask_same_session_per_s": round(asked / again),
+        "second_ask": {"n": asked, "raw_s": [round(s, 3) for s in anew], "first_s": round(first, 1)},
+    }
+
+
+def cancel_ms(path: Path) -> dict[str, Any]:
+    """From `cancel()` to the exception, in the middle of a decode."""
+    from plural_nb.errors import Cancelled
+    from plural_nb.silicon.model import open_model
+    from plural_nb.survey.question import ask_for
+
+    took = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PLURAL_NB_CACHE"] = folder
+        with open_model(path) as model:
+            for i in range(PARTS):
+                ended: list[float] = []
+                crowd = [f"{i} " * 150 + str(j) for j in range(50)]
+
+                def run(crowd: list[str] = crowd, ended: list[float] = ended) -> None:
+                    try:
+                        model.ask(ask_for("?", ["a", "b"]), persona=crowd, examples=0, progress=False)
+                    except Cancelled:
+                        ended.append(time.perf_counter())
+
+                thread = threading.Thread(target=run)
+                thread.start()
+                time.sleep(1.5)
+                begin = time.perf_counter()
+                model.cancel()
+                thread.join()
+                took.append(1000 * (ended[0] - begin))
+    return {"cancel_ms": round(statistics.median(took), 1), "cancel_raw_ms": [round(ms, 1) for ms in took]}
 
 
 class PeakMemory:
@@ -287,117 +295,86 @@ class PeakMemory:
         self._watch.join()
 
 
-def anonymous_mb() -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
+def anonymous_mb(process: int | str = "self") -> float:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 
-def paired(ours: list[float], theirs: list[float]) -> float:
-    return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 2)
+def timed(work: Any) -> tuple[float, Any]:
+    begin = time.perf_counter()
+    made = work()
+    return time.perf_counter() - begin, made
 
 
-def store_rates(demo: Path, asked: int) -> dict[str, Any]:
-    """Bulk look-ups of known keys, and a second ask by a new session, per second."""
-    from plural_nb.silicon.model import open_model
-    from plural_nb.silicon.store import Store
-    from plural_nb.survey.question import ask_for
-
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["PLURAL_NB_CACHE"] = folder
-        store = Store(Path(folder) / "rates.sqlite")
-        keys = [os.urandom(32) for _ in range(200_000)]
-        store.put({key: bytes(900) for key in keys})
-        store.flush()
-        begin = time.perf_counter()
-        assert len(store.get(keys)) == len(keys)
-        lookups = len(keys) / (time.perf_counter() - begin)
-        store.close()
-        crowd = [f"I am person {i}." for i in range(asked)]
-        question = ask_for("Tea or coffee?", ["Tea", "Coffee"])
-        rates = []
-        with open_model(demo) as model:
-            begin = time.perf_counter()
-            model.ask(question, persona=crowd, examples=0)
-            first = asked / (time.perf_counter() - begin)
-            begin = time.perf_counter()
-            model.ask(question, persona=crowd, examples=0)
-            rates.append(asked / (time.perf_counter() - begin))
-        with open_model(demo) as model:
-            begin = time.perf_counter()
-            model.ask(question, persona=crowd, examples=0)
-            rates.append(asked / (time.perf_counter() - begin))
-    return {
-        "store_lookups_per_s": round(lookups),
-        "second_ask_per_s": round(rates[0]),
-        "second_ask_new_session_per_s": round(rates[1]),
-        "first_ask_per_s": round(first),
-        "second_ask_prompts": asked,
-    }
+def paired(ours: Any, theirs: Any) -> float:
+    return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 3)
 
 
-def cancel_ms(path: Path) -> float:
-    """From `cancel()` to the exception, in the middle of a decode."""
-    from plural_nb.errors import Cancelled
-    from plural_nb.silicon.model import open_model
-    from plural_nb.survey.question import ask_for
+def row(probabilities: np.ndarray) -> np.ndarray:
+    return probabilities / probabilities.sum()
 
-    took = []
-    with tempfile.TemporaryDirectory() as folder, open_model(path) as model:
-        os.environ["PLURAL_NB_CACHE"] = folder
-        for i in range(RUNS):
-            ended: list[float] = []
 
-            def run(i: int = i, ended: list[float] = ended) -> None:
-                try:
-                    model.ask(ask_for("?", ["a", "b"]), persona=[f"{i} " * 150 + str(j) for j in range(50)], examples=0)
-                except Cancelled:
-                    ended.append(time.perf_counter())
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
-            thread = threading.Thread(target=run)
-            thread.start()
-            time.sleep(1.5)
-            begin = time.perf_counter()
-            model.cancel()
-            thread.join()
-            took.append(1000 * (ended[0] - begin))
-    return round(statistics.median(took), 1)
+
+def tell_parent(text: str) -> None:
+    print(f"{MARK}{text}", file=sys.stderr, flush=True)
+
+
+def in_a_process_of_its_own(shape: str, path: Path, only: list[str], quick: bool) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--shape", shape, "--model", str(path), "--only", ",".join(only)]
+    # As workers run: threads that wait sleep, so that a busy machine stays usable.
+    env = {"OMP_WAIT_POLICY": "passive"} | os.environ
+    command += ["--quick"] if quick else []
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        log = []
+        for line in child.stderr or ():  # llama.cpp's log is long
+            if line.startswith(MARK):
+                say(line.removeprefix(MARK).rstrip())
+            else:
+                log = [*log[-20:], line]
+        told = child.stdout.read() if child.stdout else ""
+    if child.returncode:
+        raise SystemExit("".join(log) + f"{shape}: exit {child.returncode}")
+    return dict(json.loads(told.splitlines()[-1]))
 
 
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--quick", action="store_true", help="fewer prompts")
+    options.add_argument("--quick", action="store_true", help="a tenth of the prompts")
+    options.add_argument("--only", default=",".join(WHOLE), help="parts, with commas: " + ", ".join(WHOLE))
+    options.add_argument("--shapes", default=",".join(["demo", *SHAPES]), help="models, with commas")
     options.add_argument("--shape", help=argparse.SUPPRESS)
     options.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = options.parse_args()
+    only = args.only.split(",")
+    if unknown := set(only) - set(WHOLE):
+        options.error(f"unknown part {sorted(unknown)[0]!r}; there are {', '.join(WHOLE)}")
     if args.shape:
-        print(json.dumps(measure(args.model, args.shape, args.quick)))
+        global say
+        say = tell_parent
+        print(json.dumps(measure(args.model, args.shape, only, args.quick)))
         return
     begin = time.perf_counter()
-    demo = Path(__file__).resolve().parents[2] / "data" / "models" / "plural-demo-base.gguf"
-    result: dict[str, Any] = {"W1": {}, "W2": {}, "W5": {}}
+    result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        paths = {"demo": demo}
-        for name, shape in SHAPES.items():
+        paths = {"demo": DEMO}
+        for name in [name for name in args.shapes.split(",") if name in SHAPES]:
             paths[name] = Path(folder) / f"{name}.gguf"
-            write_shape(paths[name], *shape)
-        for name in ("demo", "135M", "0.5B"):
-            command = [sys.executable, __file__, "--shape", name, "--model", str(paths[name])]
-            env = os.environ | {"OMP_WAIT_POLICY": "passive"}
-            done = subprocess.run(
-                [*command, *(["--quick"] if args.quick else [])], env=env, capture_output=True, text=True
-            )
-            if done.returncode:
-                result.setdefault("reasons", {})[name] = (done.stderr.splitlines() or [f"exit {done.returncode}"])[-1]
-                continue
-            found = json.loads(done.stdout.splitlines()[-1])
+            write_shape(paths[name], *SHAPES[name])
+        for name in args.shapes.split(","):
+            found = in_a_process_of_its_own(name, paths[name], only, args.quick)
             for key, value in found.items():
-                if key in ("W1", "W2", "W5"):
-                    result[key][name] = value
+                if key in ASKED:
+                    result.setdefault(key, {})[name] = value
                 else:
                     result[key] = value
-        result |= store_rates(demo, 4_000 if args.quick else 40_000)
-        result["cancel_ms"] = cancel_ms(paths["0.5B"])
+        if {"store", "memory"} & set(only):
+            result |= store_and_leak(only, args.quick)
+        if "cancel" in only and "0.5B" in paths:
+            result |= cancel_ms(paths["0.5B"])
     result["seconds"] = round(time.perf_counter() - begin, 1)
     print(json.dumps(result, indent=1))
 
