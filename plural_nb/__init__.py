@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from plural_nb.errors import Cancelled, ModelCrashed, ModelError, PluralError, SurveyError
     from plural_nb.jury.decision import Decision, decide, decisions
     from plural_nb.jury.fanatics import fanatics
-    from plural_nb.jury.groups import groups_at
+    from plural_nb.jury.groups import group_switches, groups_at
+    from plural_nb.jury.inequality import inequality
     from plural_nb.jury.reading import read_utilities
+    from plural_nb.jury.scaling import winners_by_scaling
     from plural_nb.jury.sweep import Sweep, sweep
     from plural_nb.jury.switches import Switches, switches
     from plural_nb.jury.utilities import Utilities
@@ -87,8 +89,11 @@ _HOME = {
     "decide": "jury.decision",
     "decisions": "jury.decision",
     "fanatics": "jury.fanatics",
+    "group_switches": "jury.groups",
     "groups_at": "jury.groups",
+    "inequality": "jury.inequality",
     "read_utilities": "jury.reading",
+    "winners_by_scaling": "jury.scaling",
     "Sweep": "jury.sweep",
     "sweep": "jury.sweep",
     "Switches": "jury.switches",
@@ -161,8 +166,10 @@ __all__ = [
     "download_survey",
     "fanatics",
     "find_models",
+    "group_switches",
     "groups_at",
     "heterogeneity",
+    "inequality",
     "load_survey",
     "open_model",
     "published",
@@ -176,6 +183,7 @@ __all__ = [
     "tabulate",
     "tails",
     "welfare",
+    "winners_by_scaling",
 ]
 
 

@@ -151,3 +151,13 @@ def test_changes_of_lead_never_outnumber_those_of_the_distribution_functions():
         edges = [0.0, *roots, 1.0]
         signs = [lead.sign(float(alpha_at((x + y) / 2))) for x, y in pairwise(edges)]
         assert all(s * t < 0 for s, t in pairwise(signs))
+
+
+def test_fewer_zeros_lead_from_one_on_whatever_lies_above():
+    rich, poor = [0.0, 0.0, 100.0], [0.0, 1.0, 1.0]
+    lead = Lead.of(*(Distribution.of(np.array(u), np.ones(3)) for u in (rich, poor)))
+    assert [lead.sign(alpha) for alpha in (0.0, 1.0, 3.0, np.inf)] == [1, -1, -1, -1]
+    [place] = lead.changes()
+    # (1/3)^(1/s) 100 = (2/3)^(1/s), s = 1 - α: 100^s = 2.
+    s = np.log(2) / np.log(100)
+    assert place == pytest.approx((1 - s) / (2 - s), abs=1e-9)
