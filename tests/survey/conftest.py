@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyreadstat
 import pytest
+from poll_file import LABELS, TEXTS, poll
 
 from plural_nb.answers import Answers
 from plural_nb.survey.design import Design
@@ -49,3 +51,18 @@ def designs(likert: pl.DataFrame) -> dict[str, Design]:
         "likert": Design.from_columns(weight, likert["stratum"].to_numpy(), likert["psu"].to_numpy()),
         "likert_wonly": Design(weight),
     }
+
+
+@pytest.fixture(scope="session")
+def frame() -> pl.DataFrame:
+    return poll()
+
+
+@pytest.fixture(scope="session")
+def sav(frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sav") / "poll.sav"
+    pyreadstat.write_sav(
+        frame, path, file_label="A poll", variable_value_labels=LABELS, column_labels=TEXTS,
+        missing_ranges={"agree": [{"lo": 8, "hi": 9}], "vote": [-9]},
+    )  # fmt: skip
+    return path
