@@ -21,7 +21,7 @@ from plural_nb.silicon.process import WorkerProcess
 from plural_nb.silicon.prompt import Prompt
 from plural_nb.survey.question import ask_for
 
-MUTANTS = 2000
+MUTANTS = 1200
 PATIENCE = 60.0  # seconds; a file may make llama.cpp neither fail nor finish
 EXTREMES = (0, 1, 2, 3, 7, 127, 255, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63, 2**64 - 1)
 PROMPT = Prompt("Question: Tea?\nA. Yes\nB. No\nAnswer:", (), ((" A", "A"), (" B", "B")), (0, 1))

@@ -96,7 +96,7 @@ def test_only_a_population_is_asked_and_its_weights_count() -> None:
     assert answers.shares().share[0, 0] == pytest.approx(truth, abs=0.2)
 
 
-@pytest.mark.parametrize("method", ["letter", "text_pmi", "sampled"])
+@pytest.mark.parametrize("method", ["letter", "text_pmi"])
 def test_all_rounds_together_are_the_answers_of_one(tiny: Model, method: str) -> None:
     crowd = [f"I am person number {i} of many." for i in range(70)]
     how: dict[str, Any] = {"method": method, "order": "cyclic", "examples": 0, "samples": 3}
