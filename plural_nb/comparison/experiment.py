@@ -46,8 +46,9 @@ def before_and_after(
         columns question, option, share. questions: what is asked; all of a survey's. populations: by name, each a
         survey, or as `pre`; one that was not asked a question has no part in it.
     topics: the topic of each question key; questions of one topic (else of one battery) are drawn together.
-    manner: how open models are asked, as in `Model.ask`; plain text on both sides when None. The paper's own way is
-        {"mode": "completion", "examples": 3, "variants": 5}.
+    manner: how open models are asked, as in `Model.ask`; plain text on both sides, with the in-context examples that
+        their cards want (three in five variants where a card wants nothing), when None. {"in_context":
+        "sorensen2024"} is the paper's own way whatever the card says.
     level, replicates, seed: of the bootstrap over questions, pre and post drawn together.
 
     An interval says how means would vary over other questions like these; the people's sampling error is part of what
@@ -72,17 +73,19 @@ def before_and_after(
     manner = {"mode": "completion"} if manner is None else dict(manner)
     table, left_out = _ask(asked, {"pre": pre, "post": post}, populations, manner)
     kept = [q for q in asked if q.key in table]
-    if not any(name in row for row in table.values() for name in populations):
+    spoken = tuple(name for name in populations if any(name in row for row in table.values()))
+    if not spoken:
         raise PluralError(f"{_NONE} {' '.join(left_out[:3])}".strip())
+    left_out += [f"{name}: it answered none of the questions." for name in populations if name not in spoken]
     clusters = clusters_of(asked, topics)
     place = {q.key: c for q, c in zip(asked, clusters, strict=True)}
     sample = QuestionSample.of(
         [q.key for q in kept], [place[q.key] for q in kept], replicates=replicates, seed=seed, level=level
     )
-    values = _values(kept, table, tuple(populations), seed)
+    values = _values(kept, table, spoken, seed)
     return BeforeAndAfter(
         (called[0], called[1]),
-        tuple(populations),
+        spoken,
         _summary(values, sample),
         _long(values, sample),
         tuple(left_out),

@@ -9,7 +9,7 @@ from scipy import special
 
 from plural_nb.comparison.distances import Floats
 from plural_nb.errors import PluralError
-from plural_nb.survey.design import Design, Ints
+from plural_nb.survey.design import Design, Ints, psus_per_stratum
 from plural_nb.survey.replicates import bootstrap
 
 REPLICATES = 500
@@ -34,18 +34,30 @@ class Redrawing:
 
     @classmethod
     def of(cls, design: Design, replicates: int = REPLICATES, seed: int = 0) -> Redrawing:
-        """Draw from strata and PSUs; a file's own replicate weights and calibration have no part in it.
+        """Draw PSUs anew within strata, or take a file's replicate weights, which then are as many as it has.
 
-        Raises SurveyError for a stratum with a single PSU, PluralError for fewer than 100 replicates.
+        Deviations of replicate weights are scaled so that their mean square is the design's variance (sqrt(c_r R) of
+        them). Strata of a single PSU are drawn together (one alone with another stratum) where `lonely` allows
+        them; weights fitted to known totals are not fitted anew, which leaves intervals a little wide.
+
+        Raises SurveyError for a stratum with a single PSU that is to fail, PluralError for fewer than 100 replicates.
         """
         if replicates < 100:
             raise PluralError(f"A bootstrap of people needs 100 replicates or more, not {replicates}.")
-        unit = np.arange(design.n) if design.psu is None else design.psu
+        rows = np.arange(design.n)
         if design.n == 1:
-            return cls(design.weight, np.zeros(1, dtype=np.int64), None, replicates)
-        made = bootstrap(replace(design, replicates=None, calibration=None), replicates, seed=seed).replicates
-        assert made is not None
-        return cls(design.weight, np.asarray(unit, dtype=np.int64), made.weights, replicates)
+            return cls(design.weight, rows, None, replicates)
+        given = design.replicates
+        if given is not None:
+            c = np.sqrt(given.scale * np.asarray(given.rscales) * given.size)
+            weights = np.column_stack([given.weight(r, design.weight) for r in range(given.size)])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                factors = np.where(design.weight[:, None] > 0, weights / design.weight[:, None], 1.0)
+            return cls(design.weight, rows, 1 + c * (factors - 1), given.size)
+        unit = rows if design.psu is None else design.psu
+        drawn = bootstrap(replace(_together(design), calibration=None), replicates, seed=seed).replicates
+        assert drawn is not None
+        return cls(design.weight, unit, drawn.weights, replicates)
 
     def sums(self, columns: Floats, group: Ints | None = None, groups: int = 1) -> Floats:
         """Return (1 + R, G, C) weighted sums of columns (n, C) by group: those found, then those of each redrawing.
@@ -91,3 +103,17 @@ def bounds(
     if log:
         return np.exp(centre), np.exp(low), np.exp(high)
     return np.asarray(centre), np.asarray(low), np.asarray(high)
+
+
+def _together(design: Design) -> Design:
+    """The design with its strata of one PSU made one stratum, or put to another where there is one of them."""
+    if design.lonely == "fail" or design.stratum is None:
+        return design
+    _, n_h = psus_per_stratum(design)
+    alone = np.flatnonzero(n_h == 1)
+    if alone.size == 0:
+        return design
+    others = np.flatnonzero(n_h > 1)
+    target = alone[0] if alone.size > 1 or others.size == 0 else others[0]
+    stratum = np.where(np.isin(design.stratum, alone), target, design.stratum)
+    return replace(design, stratum=stratum, fpc=None)

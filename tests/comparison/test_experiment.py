@@ -255,6 +255,19 @@ def test_the_demo_pair_shows_the_papers_direction_on_people_never_seen(folks, bo
     assert "plural-demo-tuned is farther from held-out people than plural-demo-base" in found.sentence()
 
 
+def test_a_model_is_asked_in_the_papers_manner_by_name(both_surveys, folks):
+    asked = []
+    with open_model("plural-demo-base") as model:
+        ask = model.ask
+        model.ask = lambda question, **how: asked.append(ask(question, **how)) or asked[-1]
+        populations = {"nobody": {}, "people": held_out(folks)}
+        found = before_and_after(model, model, both_surveys[:2], populations, manner={"in_context": "sorensen2024"})
+    assert [len(answers.replies) for answers in asked] == [5] * 4
+    assert "in_context = 'sorensen2024'" in found.report()
+    assert found.populations == ("people",)
+    assert found.left_out == ("nobody: it answered none of the questions.",)
+
+
 def test_the_demo_pair_shows_it_as_personas_of_people_never_seen_too(folks, both_surveys):
     def personas(model, most=10):
         def answers(question):

@@ -1,5 +1,7 @@
 """Flattening is measured as it was planted, and the intervals know how the people were drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from plural_nb.answers import Answers, Source
 from plural_nb.comparison.constraint import constraint
 from plural_nb.comparison.heterogeneity import heterogeneity
+from plural_nb.comparison.redrawing import Redrawing
 from plural_nb.demo.corpus import Respondents
 from plural_nb.errors import PluralError, SurveyError
 from plural_nb.silicon.model import open_model
@@ -16,6 +19,7 @@ from plural_nb.survey.design import Design
 from plural_nb.survey.library import load_survey
 from plural_nb.survey.means import mean
 from plural_nb.survey.question import Option, Question, ask_for
+from plural_nb.survey.replicates import bootstrap, jackknife
 from plural_nb.survey.shares import estimate
 
 SCALE = ask_for("How warm?", [str(k) for k in range(11)], kind="ordinal", key="warm")
@@ -147,6 +151,26 @@ def test_clusters_widen_the_interval_of_a_group_mean_as_linearisation_says():
     np.testing.assert_allclose(half / 1.96, theirs.se, rtol=0.12)
     entropies = -(estimate(answers).share * np.log(estimate(answers).share)).sum()
     assert row(found, "entropy")["human"] == pytest.approx(entropies)
+
+
+@pytest.mark.parametrize("make", [jackknife, lambda d: bootstrap(d, 400)])
+def test_a_files_replicate_weights_give_their_own_standard_error(make):
+    answers = load_survey("teaching").answers("redistribution")
+    made = replace(answers, design=make(answers.design))
+    found = Redrawing.of(made.design).sums(np.column_stack([made.rows, made.rows.sum(axis=1)]))[:, 0]
+    shares = found[:, :5] / found[:, :5].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares[0], estimate(made).share[0])
+    np.testing.assert_allclose(shares[1:].std(axis=0), estimate(made).se[0], rtol=0.03)
+
+
+def test_lonely_strata_are_drawn_together_where_they_are_allowed():
+    stratum, psu = np.array([0, 0, 0, 0, 1, 1, 2, 2]), np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    design = Design(np.ones(8), stratum=stratum, psu=psu, lonely="centre")
+    factors = Redrawing.of(design, 400).factors
+    assert (factors[2] + factors[3]).tolist() == [2.0] * 400
+    assert factors[2].std() > 0.5
+    one = Redrawing.of(Design(np.ones(6), stratum=stratum[:6], psu=psu[:6], lonely="skip"), 400).factors
+    np.testing.assert_allclose(one.sum(axis=0), 3)
 
 
 def test_the_same_people_are_redrawn_together():
