@@ -172,6 +172,9 @@ class LlamaModel:
         """Have a context for prompts of `size` tokens; a longer prompt makes a new one, as small as will do."""
         if size > self.limit:
             raise ModelError(self._too_long(size))
+        if self.can_fork and len(self._decoded) > size:  # what an earlier, longer prompt left takes the batch's room
+            llama.llama_memory_seq_rm(self._memory, _SEQUENCE, size, -1)
+            self._decoded = self._decoded[:size]
         # Beside the remembered path there is room for a batch of other branches.
         least = (_TILE if self._small else _LEAST_BATCH) if self.can_fork else 0
         cells = max(self.context_size, -(-(size + least) // _CELLS) * _CELLS)

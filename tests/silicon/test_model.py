@@ -318,6 +318,17 @@ def test_the_context_grows_with_the_prompts(write_model: Callable[..., Path]) ->
         assert sum(grown.replies[0].probabilities) == pytest.approx(truth[[32, 33, 34, 256, 257, 258]].sum(), rel=0.05)
 
 
+def test_many_short_prompts_fit_behind_a_long_one(tiny: Model) -> None:
+    tea = ask_for("Tea?", ["Yes", "No"])
+    texts = [f"{i} likes rain." for i in range(40)]
+    alone = tiny.ask(tea, persona=texts[7], mode="completion", examples=0).rows[0]
+    for length in range(90, 230, 20):  # what it leaves in memory takes the room of a batch
+        tiny.ask(tea, persona="a" * length, mode="completion", examples=0)
+        found = tiny.ask(tea, persona=[f"{text}{length}" for text in texts], mode="completion", examples=0)
+        assert found.answered.all()
+    assert tiny.ask(tea, persona=texts, mode="completion", examples=0).rows[7] == pytest.approx(alone, abs=2e-4)
+
+
 def test_a_context_beyond_training_is_capped(tiny_path: Path) -> None:
     with open_model(tiny_path, n_ctx=100_000) as model:
         assert model.details["limit"] == 1024
