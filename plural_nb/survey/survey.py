@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -234,6 +235,20 @@ class Survey:
             answer_codes=codes,
             reasons=_with(self.reasons, question, "as you said"),
         )
+
+    def with_design(self, **design: Any) -> Survey:
+        """Return the same survey with other columns as weight, strata, PSUs, population sizes or replicate weights.
+
+        survey.with_design(weight="pwgtp", replicates="pwgtp*", kind="successive differences"): see
+        `plural_nb.survey.redesign.with_design`.
+        """
+        from plural_nb.survey.redesign import with_design
+
+        known = [name for name in inspect.signature(with_design).parameters if name != "survey"]
+        for name in design:
+            if name not in known:
+                raise TypeError(f"with_design has no {name!r}. {nearest(name, known)}")
+        return with_design(self, **design)
 
     def with_trait(self, column: str, *, key: str = "", label: str = "", phrase: str = "") -> Survey:
         """Return the same survey with one more trait, made from a column (for an age in years, five groups).
