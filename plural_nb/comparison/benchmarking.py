@@ -113,7 +113,9 @@ def benchmark(
         `Benchmarks.read`, or shares by question and option. Options are matched by label.
     level, replicates, seed: of the bootstrap of PSUs.
 
-    Every sample is judged on the same questions: one that some sample lacks is left out for all, and named.
+    Biases are averaged over a question's options and then over questions, as Pew does (its "For Weighting Online
+    Opt-In Samples, What Matters Most?", 2018, says so). Every sample is judged on the same questions: one that some
+    sample lacks is left out for all, and named.
 
     Raises PluralError where no question (with the same options) is in all samples.
 

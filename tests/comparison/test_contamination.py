@@ -118,8 +118,8 @@ TOPLINES = pl.DataFrame(
 class Pollster(Reader):
     """Knows the toplines to within a few per cent, and remembers them with some probability; likes round numbers."""
 
-    def __init__(self, shares, sd, remembers=0.0):
-        self.shares, self.sd, self.remembers = shares, sd, remembers
+    def __init__(self, shares, sd, remembers=0.0, whims=1.0):
+        self.shares, self.sd, self.remembers, self.whims = shares, sd, remembers, whims
 
     def replies(self, prompts):
         found = []
@@ -131,7 +131,7 @@ class Pollster(Reader):
             place = ("More", "Same", "Less").index(prompt.text.rsplit("\n", 1)[1].rstrip(":"))
             numbers = np.array([int(f[0].strip(" %")) for f in prompt.forms])
             p = stats.norm.pdf(numbers, 100 * self.shares[thing, place], self.sd)
-            p = p * np.exp(0.5 * (numbers % 5 == 0) + 0.1 * np.sin(7 * numbers))
+            p = p * np.exp(self.whims * (0.5 * (numbers % 5 == 0) + 0.1 * np.sin(7 * numbers)))
             p = p + self.remembers * (numbers == round(100 * SHARES[thing, place]))
             found.append(Reply(prompt.text, (), (), tuple(p), prompt.shown, (2,) * len(p)))
         return found
@@ -151,6 +151,13 @@ def test_a_model_that_knows_roughly_is_not():
     told = row(contamination(Pollster(rough, 6), QUESTIONS, toplines=TOPLINES), NUMBER)
     assert told["verdict"] == "no sign"
     assert told["p_value"] > 0.05
+
+
+def test_a_smooth_peak_at_the_number_is_no_memory_of_it():
+    """Numbers near a peak are likelier than their neighbours' mean; the curve through these knows that."""
+    scores = contamination(Pollster(SHARES, 3, whims=0), QUESTIONS, toplines=TOPLINES).scores()
+    toplines = scores.filter(pl.col("target") == "topline")
+    np.testing.assert_allclose(toplines["true"], toplines["control_mean"], atol=1e-6)
 
 
 def test_the_number_of_firsts_by_chance_is_binomial():
