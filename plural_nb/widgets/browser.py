@@ -144,7 +144,7 @@ class SurveyBrowser(anywidget.AnyWidget):
             return browse_recipe(
                 Shown(
                     tab=self.tab,
-                    survey=menus.survey_expression(self._name, self._survey if not self._name else None),
+                    survey=self._expression(),
                     question=self.question,
                     population=self.population,
                     weighted=self.weighted,
@@ -220,6 +220,16 @@ class SurveyBrowser(anywidget.AnyWidget):
         if self.tab == "trend" and self._times is not None and by == self._times.key:
             by = EVERY
         return Choice(self.tab, self.question, self._people(), self.weighted, by, self.answer)
+
+    def _expression(self) -> str:
+        """The Python that gets this very survey; empty for one that was changed since it was loaded."""
+        if self._name:
+            return menus.survey_expression(self._name, None)
+        from plural_nb.survey.library import load_survey
+
+        found = menus.survey_expression("", self._survey)
+        loaded = found.startswith("pnb.load_survey") and load_survey(self._survey.name) is not self._survey
+        return "" if loaded else found
 
     def _tabs(self) -> list[dict[str, str]]:
         lacking = {"trend": "" if self._times else "this survey has no years or waves"}

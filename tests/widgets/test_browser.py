@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import pytest
 
 import plural_nb as pnb
 from plural_nb.errors import PluralError, SurveyError
+from plural_nb.survey.columns import Columns
 from plural_nb.survey.contrasts import difference
+from plural_nb.survey.from_labels import survey_of
+from plural_nb.survey.labelled import Variable
 from plural_nb.survey.means import mean
 from plural_nb.survey.measure import Measure
+from plural_nb.survey.replicates import bootstrap
 from plural_nb.survey.shares import estimate
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
@@ -212,6 +217,42 @@ def test_the_code_rebuilds_rows_and_chart(teaching: pnb.Survey, choices: dict[st
 def test_the_code_of_lists_runs(tab: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(browser(pnb.load_survey("anes96"), tab=tab).code(), {})
     assert capsys.readouterr().out.strip()
+
+
+def test_a_survey_that_was_changed_is_not_passed_off_as_the_librarys(teaching: pnb.Survey) -> None:
+    assert "pnb.load_survey('teaching')" in browser(teaching).code()
+    changed = teaching.with_kind("nature", "nominal")
+    assert "load_survey" not in browser(changed).code()
+    assert "# survey: the Survey object that you gave the browser" in browser(changed, tab="trend").code()
+    assert "pnb.load_survey('anes96')" in pnb.SurveyBrowser("anes96").code()
+
+
+def test_replicate_weights_and_lazy_files_are_browsed_alike(teaching: pnb.Survey) -> None:
+    replicated = dataclasses.replace(teaching, design=bootstrap(teaching.design, 30, seed=1))
+    panel = browser(replicated, by="settlement", tab="trend")
+    assert "30 replicate weights (bootstrap)" in said(panel, "Weight and design")
+    truth = estimate(replicated.answers("toll", pnb.Population({"wave": ["2021"]})), by=teaching.groups("settlement"))
+    assert truth.se is not None
+    shown = panel.data.filter(pl.col("time") == "2021")["se"].to_numpy()
+    np.testing.assert_allclose(shown, truth.se.ravel(), rtol=1e-9)
+    read: list[str] = []
+
+    def columns(names: Any) -> pl.DataFrame:
+        read.extend(names)
+        return pl.DataFrame({name: [2000, 2004] * 50 if name == "year" else [1, 2, 2, 1] * 25 for name in names})
+
+    variables = {f"v{i}": Variable(f"v{i}", f"Item {i}", {1: "Yes", 2: "No"}) for i in range(500)}
+    variables["year"] = Variable("year", "Year")
+    lazy = survey_of(
+        Columns(names=list(variables), source=columns), variables, name="x", title="x", source="x", rows=100
+    )
+    panel = lazy.browse()
+    panel.words = "item 17"
+    panel.question = "v17"
+    panel.tab = "trend"
+    assert panel.status["kind"] == "ready"
+    assert panel.data["time"].unique().sort().to_list() == ["2000", "2004"]
+    assert set(read) == {"year", "v0", "v17"}
 
 
 def test_rows_travel_alone_while_question_and_groups_stay(teaching: pnb.Survey) -> None:
