@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from plural_nb.jury.switches import Switches, switches
     from plural_nb.jury.utilities import Utilities
     from plural_nb.jury.welfare import welfare
+    from plural_nb.personas.crossing import crossed
     from plural_nb.personas.personas import Personas
+    from plural_nb.personas.rectify import rectify
     from plural_nb.personas.template import Template
     from plural_nb.silicon.finding import find_models
     from plural_nb.silicon.gguf import ModelFile
@@ -100,7 +102,9 @@ _HOME = {
     "switches": "jury.switches",
     "Utilities": "jury.utilities",
     "welfare": "jury.welfare",
+    "crossed": "personas.crossing",
     "Personas": "personas.personas",
+    "rectify": "personas.rectify",
     "Template": "personas.template",
     "find_models": "silicon.finding",
     "ModelFile": "silicon.gguf",
@@ -161,6 +165,7 @@ __all__ = [
     "compare",
     "constraint",
     "contamination",
+    "crossed",
     "decide",
     "decisions",
     "download_survey",
@@ -177,6 +182,7 @@ __all__ = [
     "read_distributions",
     "read_survey",
     "read_utilities",
+    "rectify",
     "surveys",
     "sweep",
     "switches",

@@ -63,6 +63,7 @@ def test_intervals_cover_the_truth_whatever_the_model(kind: str) -> None:
     gained = np.mean([f.interviews_gained for f in found])
     if kind in ("noise", "constant", "wrong"):
         assert gained < 1
+        assert np.mean([f.se / f.humans_se for f in found]) < 1.01  # and nothing is lost
     else:
         assert gained > 20
 

@@ -72,6 +72,17 @@ def test_what_is_not_known_is_left_out_or_said(teaching: Survey, name: str) -> N
     assert Telling(teaching, template, ["income"], [row]).texts() == [""]
 
 
+def test_the_german_template_has_words_for_every_level_of_the_teaching_survey(teaching: Survey) -> None:
+    template = Template.named("german")
+    for key, trait in teaching.traits.items():
+        own = template.words[key]
+        assert key == "wave" or {*own.said, *own.sentences} == set(trait.labels), key
+    assert Telling(teaching, template, ["age", "gender", "settlement", "faith"], [0]).texts() == [
+        "Ich bin zwischen 18 und 29 Jahre alt. Ich bin ein Mann. Ich wohne in einer Großstadt. "
+        "Ich gehe nie zum Gottesdienst."
+    ]
+
+
 def test_a_template_in_another_language_names_the_trait_it_has_no_words_for(anes96: Survey) -> None:
     with pytest.raises(SurveyError, match=r"german.*no words for 'party'"):
         Personas.from_survey(anes96, "german", ["party"])
