@@ -11,7 +11,7 @@ from plural_nb.comparison.published import published
 from plural_nb.errors import PluralError, nearest
 
 Convention = Literal["ours", "compatible"]
-Measure = Literal["js_distance", "entropy_nats", "js_distance_shuffled"]
+Measure = Literal["js_distance", "entropy_nats", "js_distance_shuffled", "js_divergence_debiased"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +39,11 @@ class BeforeAndAfter:
 
         side: "pre", "post", "post − pre"; baselines to hold these against are "uniform" (equal shares for every
         option), "noise floor" (what a sample of these people shows from its own truth), another population's name,
-        and "humans" (their entropy). low, high: null where no interval can be given.
-        convention: "ours"; "compatible" as the paper's code has it; both when None. beside: add the figures that the
-        paper printed (`source` says whose they are; they carry no interval).
+        and "humans" (their entropy). "js_divergence_debiased" is the distance's square (in bits) without what
+        sampling the people adds to it, unclipped, so that its mean has no bias; populations whose sample is unknown
+        have none. low, high: null where no interval
+        can be given. convention: "ours"; "compatible" as the paper's code has it; both when None. beside: add the
+        figures that the paper printed (`source` says whose they are; they carry no interval).
         """
         if convention is not None and convention not in get_args(Convention):
             raise PluralError(f"No convention is called {convention!r}. {nearest(convention, get_args(Convention))}")
@@ -51,17 +53,21 @@ class BeforeAndAfter:
         found = found if measure is None else found.filter(pl.col("measure") == measure)
         if not beside:
             return found
-        printed = published(measure=measure).select(
-            "measure",
-            pl.lit("compatible").alias("convention"),
-            "population",
-            "side",
-            pl.lit("published").alias("kind"),
-            pl.col("value").alias("mean"),
-            pl.concat_str([pl.col("source"), "dataset", "model", "variant"], separator="; ", ignore_nulls=True).alias(
-                "source"
-            ),
-            "remark",
+        printed = (
+            published()
+            .filter(True if measure is None else pl.col("measure") == measure)
+            .select(
+                "measure",
+                pl.lit("compatible").alias("convention"),
+                "population",
+                "side",
+                pl.lit("published").alias("kind"),
+                pl.col("value").alias("mean"),
+                pl.concat_str(
+                    [pl.col("source"), "dataset", "model", "variant"], separator="; ", ignore_nulls=True
+                ).alias("source"),
+                "remark",
+            )
         )
         return pl.concat([found.with_columns(pl.lit("this run").alias("source")), printed], how="diagonal")
 
@@ -77,6 +83,8 @@ class BeforeAndAfter:
             raise PluralError(f"No population is called {population!r}. {nearest(str(population), self.populations)}")
         rows = rows.filter(pl.col("population").eq_missing(population))
         by_side = {row["side"]: row for row in rows.iter_rows(named=True)}
+        if "post − pre" not in by_side:
+            raise PluralError(f"There is no {measure} to {population}: nothing is known of the sample of its people.")
         row = by_side["post − pre"]
         return Change(by_side["pre"]["mean"], by_side["post"]["mean"], row["mean"], row["low"], row["high"], self.level)
 
@@ -89,7 +97,7 @@ class BeforeAndAfter:
             parts.append(
                 f"{post} is {_way(found.difference, 'farther from', 'closer to', 'as far from')} {population} "
                 f"{'as' if abs(found.difference) < 5e-3 else 'than'} {pre}: mean JS distance {found.pre:.2f} before "
-                f"and {found.post:.2f} after ({found.said()})."
+                f"and {found.post:.2f} after ({found.said()}){self._noise(population)}."
             )
         bits = self.change("entropy_nats")
         parts.append(
@@ -103,6 +111,11 @@ class BeforeAndAfter:
                 f"before and {control.post:.2f} after."
             )
         return " ".join(parts)
+
+    def _noise(self, population: str) -> str:
+        here = (pl.col("side") == "noise floor") & (pl.col("population") == population)
+        floor = self.rows.filter(here)["mean"]
+        return f"; a sample of these people shows {floor[0]:.2f} from its own truth" if floor.len() else ""
 
     def report(self) -> str:
         """Return methods text with the numbers, for an appendix."""

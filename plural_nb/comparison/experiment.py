@@ -13,7 +13,7 @@ from scipy.spatial import distance as scipy_distance
 from plural_nb.comparison.answering import Answering, Row, name_of, row_of
 from plural_nb.comparison.before_after import BeforeAndAfter, Convention, Measure
 from plural_nb.comparison.distances import Floats, entropy, js_distance
-from plural_nb.comparison.noise import js_noise_floor
+from plural_nb.comparison.noise import noise_floors
 from plural_nb.comparison.question_sample import REPLICATES, QuestionSample, clusters_of
 from plural_nb.errors import ModelCrashed, PluralError
 from plural_nb.survey.question import Question
@@ -135,6 +135,7 @@ def _values(
     """(Q,) numbers of each measure, convention, population, side and kind; NaN where there is none."""
     found: dict[_Key, Floats] = {}
     draw = np.random.default_rng(seed)
+    noise = _noise(table, populations)
 
     def put(q: int, value: float, *key: Any) -> None:
         found.setdefault(key, np.full(len(questions), np.nan))[q] = value
@@ -148,7 +149,10 @@ def _values(
             put(q, _entropy_as_released(rows[side]), "entropy_nats", "compatible", None, side, "model")
             shuffled, one = _shuffled(rows[side], draw)
             for p in there:
-                put(q, float(js_distance(rows[side], rows[p])), "js_distance", "ours", p, side, "model")
+                distance = float(js_distance(rows[side], rows[p]))
+                put(q, distance, "js_distance", "ours", p, side, "model")
+                if (question.key, p) in noise:
+                    put(q, distance**2 - noise[question.key, p][1], "js_divergence_debiased", "ours", p, side, "model")
                 put(q, _as_released(rows[side], rows[p]), "js_distance", "compatible", p, side, "model")
                 mean = float(js_distance(shuffled, rows[p]).mean())
                 put(q, mean, "js_distance_shuffled", "ours", p, side, "model")
@@ -157,7 +161,8 @@ def _values(
             put(q, float(entropy(rows[p])), "entropy_nats", "ours", p, "humans", "baseline")
             put(q, _entropy_as_released(rows[p]), "entropy_nats", "compatible", p, "humans", "baseline")
             put(q, float(js_distance(np.full(K, 1 / K), rows[p])), "js_distance", "ours", p, "uniform", "baseline")
-            put(q, _noise(table[question.key][p]), "js_distance", "ours", p, "noise floor", "baseline")
+            if (question.key, p) in noise:
+                put(q, noise[question.key, p][0], "js_distance", "ours", p, "noise floor", "baseline")
             for other in there:
                 if other != p:
                     put(q, float(js_distance(rows[other], rows[p])), "js_distance", "ours", p, other, "baseline")
@@ -204,11 +209,25 @@ def _shuffled(row: Floats, draw: np.random.Generator) -> tuple[Floats, Floats]:
     return draw.permuted(np.tile(row, (_PERMUTATIONS, 1)), axis=1), one
 
 
-def _noise(people: Row) -> float:
-    """Mean distance that a sample like this one shows from its own truth; NaN where nothing is known of it."""
-    if people.covariance is None:
-        return float("nan")
-    return js_noise_floor(people.share, people.share, people.covariance, (people.n_eff, None)).mean
+def _noise(
+    table: Mapping[str, Mapping[str, Row]], populations: Sequence[str]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """By question and population, the mean distance and JSD that such a sample shows from its own truth."""
+    by_size: dict[int, list[tuple[str, str]]] = {}
+    for key, rows in table.items():
+        for name in populations:
+            if name in rows and rows[name].covariance is not None:
+                by_size.setdefault(rows[name].share.size, []).append((key, name))
+    found: dict[tuple[str, str], tuple[float, float]] = {}
+    for cells in by_size.values():
+        people = [table[key][name] for key, name in cells]
+        p = np.stack([row.share for row in people], axis=1)
+        n = np.array([row.n_eff for row in people], dtype=np.float64)
+        exact = np.full(n.size, np.inf)
+        floors = noise_floors(p, p, np.array([row.covariance for row in people]), (n, exact), exact)
+        told = floors.mean["js_distance"], floors.square["js_distance"]
+        found |= {cell: (float(told[0][c]), float(told[1][c])) for c, cell in enumerate(cells)}
+    return found
 
 
 def _as_released(p: Floats, q: Floats) -> float:

@@ -77,6 +77,26 @@ def test_a_distance_does_not_stand_alone(found):
     assert mean(own, "js_distance", "noise floor", "people") == pytest.approx(floor, rel=0.01)
 
 
+def test_debiased_distances_forget_how_many_people_were_asked():
+    r = np.random.default_rng(2)
+    truth = r.dirichlet(np.ones(4) * 3, 150)
+    model = r.dirichlet(np.ones(4) * 3, 150)
+    asked = questions(150, K=4)
+    few = {q.key: Answers.from_places(q, np.repeat(np.arange(4), r.multinomial(60, p)))
+           for q, p in zip(asked, truth, strict=True)}  # fmt: skip
+    found = before_and_after(table(model), table(model), asked, {"few": few, "all": table(truth)})
+    exact = np.mean([jensenshannon(p, q, 2) ** 2 for p, q in zip(model, truth, strict=True)])
+    shown = found.per_question.filter(pl.col("measure") == "js_distance", pl.col("population") == "few")
+    assert (
+        np.square(shown.filter(pl.col("side") == "pre", pl.col("convention") == "ours")["value"]).mean() > 1.08 * exact
+    )
+    assert mean(found, "js_divergence_debiased", "pre", "few") == pytest.approx(exact, rel=0.03)
+    assert "a sample of these people shows 0.09 from its own truth" in found.sentence()
+    with pytest.raises(PluralError, match="nothing is known of the sample"):
+        found.change("js_divergence_debiased", "all")
+    assert found.table("js_divergence_debiased", beside=True)["kind"].unique().to_list() != ["published"]
+
+
 def test_the_compatible_convention_drops_a_zero_cell_from_the_entropy_alone():
     pre, people = [[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]], [[0.6, 0.4, 0.0], [0.3, 0.3, 0.4]]
     found = before_and_after(table(pre), table(people), questions(2), {"people": table(people)})
