@@ -89,10 +89,10 @@ class Heterogeneity:
                 continue
             known = low is not None and high is not None
             about = f"{low:.2f} to {high:.2f}: {_verdict(low, high)}" if known else "no interval"
-            said.append(f"{word} {value:.2f} times that of {humans} ({about})")
+            said.append(f"{word} {value:.2f} times ({about})")
         between = self.rows.row(by_predicate=pl.col("statistic") == "share_between_personas", named=True)["silicon"]
         last = "" if between is None else f" {between:.0%} of its variance lies between personas, the rest in answers."
-        return f"On {self.question!r} the answers of {silicon} spread {'; '.join(said)}.{last}"
+        return f"On {self.question!r}, the spread of {silicon} beside that of {humans}: {', '.join(said)}.{last}"
 
 
 def heterogeneity(
