@@ -90,6 +90,7 @@ class LlamaModel:
         self._small = llama.llama_model_n_params(self._model) < _SMALL_MODEL
         self._threads = threads
         self._context: Any = None
+        self._memory: Any = None
         self.context_size = 0
         self._batch = BATCH
         self._decoded: list[int] = []

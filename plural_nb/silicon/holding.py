@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from plural_nb.errors import ModelCrashed, ModelError
-from plural_nb.silicon.process import WorkerProcess, last_words
+from plural_nb.silicon.process import Frame, WorkerProcess, last_words
 from plural_nb.silicon.settings import Settings, remember_that_repacking_crashes
+
+_TOGETHER = 4096  # prompts per request
 
 
 class HeldModel:
@@ -61,14 +64,39 @@ class HeldModel:
 
     def request(self, op: str, **body: Any) -> dict[str, Any]:
         """Send one request to a living worker, started if need be, and return what it says last."""
+        return self._requests(op, [body])
+
+    def ask(self, prompts: Iterable[Frame], on_replies: Callable[[list[tuple[int, Frame]]], None]) -> Frame:
+        """Ask prompts, a few thousand at a time, which bounds what the pipe and the worker hold of them.
+
+        on_replies: called with (place of a prompt, what the worker says of it) as each batch ends.
+        """
+
+        def parts() -> Iterator[Frame]:
+            source, before = iter(prompts), 0
+            while some := list(islice(source, _TOGETHER)):
+
+                def pass_on(frame: Frame, before: int = before) -> None:
+                    on_replies([(before + one["place"], one) for one in frame["replies"]])
+
+                yield {"prompts": some, "on_event": pass_on}
+                before += len(some)
+
+        return self._requests("ask", parts())
+
+    def _requests(self, op: str, bodies: Iterable[dict[str, Any]]) -> Frame:
+        # One event for all of them: a cancellation that comes between two is not lost.
         self._stop = stop = threading.Event()
+        last: Frame = {}
         try:
-            if self._closed:
-                raise ModelError(f"The model {self.path.name!r} was closed. Open it again.")
-            if self.process is None or not self.process.alive:
-                self.start(stop)
-            assert self.process is not None
-            return _facts(self.process.request(op, stop=stop, **body))
+            for body in bodies:
+                if self._closed:
+                    raise ModelError(f"The model {self.path.name!r} was closed. Open it again.")
+                if self.process is None or not self.process.alive:
+                    self.start(stop)
+                assert self.process is not None
+                last = _facts(self.process.request(op, stop=stop, **body))
+            return last
         except ModelCrashed as crash:
             self._last_log = crash.log
             if self.process is not None and self.process.crashed_in_native_code:

@@ -359,9 +359,10 @@ class Model:
                 part = Shard(str(self.file.path.absolute()), self._memory.model, self.settings)
                 ask_elsewhere(part, list(copies), executor, known=self._memory.__contains__, keep=keep, stop=self._stop)
                 return
-            sent = [prompt.frame() for prompt in missing]
-            self._held.facts |= self._held.request(
-                "ask", on_event=lambda frame: keep([(missing[r["place"]], r) for r in frame["replies"]]), prompts=sent
+            # Neighbours in the order of their texts share the longest beginnings, also over the cuts between requests.
+            missing.sort(key=lambda prompt: (prompt.text, [turn.content for turn in prompt.messages]))
+            self._held.facts |= self._held.ask(
+                (prompt.frame() for prompt in missing), lambda told: keep([(missing[i], one) for i, one in told])
             )
         finally:
             self._stop = None

@@ -54,6 +54,7 @@ class Worker:
                 self._say("error", kind="ModelError", message=str(error))
             except Exception as error:
                 self._say("error", kind="ModelError", message=f"The worker failed: {type(error).__name__}: {error}")
+            del request  # else many prompts would be kept until the next request
 
     def _listen(self, source: BinaryIO) -> None:
         for line in source:
@@ -64,6 +65,7 @@ class Worker:
                     self._mark()
             else:
                 self._requests.put(frame)
+            del frame, line  # many prompts may be in them, and the next request may come much later
         os._exit(0)
 
     def _say(self, event: str, **body: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plural_nb.errors import Cancelled
+from plural_nb.silicon import holding
 from plural_nb.silicon.manner import Manner
 from plural_nb.silicon.methods import prompts_for, prompts_of
 from plural_nb.silicon.model import Model
@@ -123,3 +125,31 @@ def test_a_question_put_together_once_is_the_same_for_everybody(method: Any, mod
         manner = Manner(mode=mode, method=method, order=order, examples=examples, variants=2, system="Be brief.")
         crowd = ["I am old.", "", "I am {young}.\n\nQuestion: \\1"]
         assert prompts_of(question, crowd, manner) == {p: prompts_for(question, p, manner) for p in crowd}
+
+
+def test_prompts_sent_in_parts_get_the_replies_of_one_request(
+    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = [f"I am person {i}." for i in range(11)]
+    whole = tiny.ask(QUESTION, persona=crowd, examples=0)
+    monkeypatch.setattr(holding, "_TOGETHER", 3)
+    with tiny.remembering_in(tmp_path / "parts.sqlite"):
+        parts = tiny.ask(QUESTION, persona=crowd, examples=0)
+    assert [r.text for r in parts.replies] == [r.text for r in whole.replies]
+    assert parts.rows == pytest.approx(whole.rows, abs=1e-3)
+
+
+def test_a_cancellation_between_two_parts_is_heard(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holding, "_TOGETHER", 2)
+    [one] = tiny.prepare(QUESTION, examples=0)
+    answered: list[int] = []
+
+    def frames() -> Iterator[dict[str, Any]]:
+        for i in range(6):
+            if i == 4:
+                tiny.cancel()
+            yield {**one.frame(), "text": f"{one.text} {i}"}
+
+    with pytest.raises(Cancelled):
+        tiny._held.ask(frames(), lambda told: answered.extend(place for place, _ in told))
+    assert sorted(answered) == [0, 1, 2, 3]
