@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plural_nb.survey.declaring_calibration import r_calibration, stata_calibration
 from plural_nb.survey.sheet import Sheet, sheet_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ def r_lines(survey: Survey, path: Path, sheet: Sheet | None = None) -> str:
     }.get(path.suffix.lower(), f"people <- haven::read_sav({json.dumps(path.name)})")
     lines = [f"# Written by plural_nb: {_line(survey.title)}", *_renamed(sheet, "#"), "library(survey)", reading]
     lines.append(f'options(survey.lonely.psu = "{_LONELY_R[survey.design.lonely]}")')
-    weights = f"weights = ~{_r(sheet.weight)}" if sheet.weight else "weights = ~1"
+    fitted = survey.design.calibration
+    # A design that is fitted to totals starts from the weights before, and finds these again.
+    weight = sheet.base if sheet.calibration else sheet.weight
+    weights = f"weights = ~{_r(weight)}" if weight else "weights = ~1"
     made = survey.design.replicates
     if made is not None:
         pattern, mse = _pattern(sheet.replicates), "TRUE" if made.centre == "theta" else "FALSE"
@@ -44,7 +48,7 @@ def r_lines(survey: Survey, path: Path, sheet: Sheet | None = None) -> str:
         parts = [
             ids,
             f"strata = ~{_r(sheet.stratum)}" if sheet.stratum else "",
-            weights if sheet.weight else "weights = ~1",
+            weights,
         ]
         parts += [
             f"fpc = ~{_r(sheet.fpc)}" if sheet.fpc else "",
@@ -54,6 +58,8 @@ def r_lines(survey: Survey, path: Path, sheet: Sheet | None = None) -> str:
         lines.append(f"design <- svydesign({', '.join(p for p in parts if p)})")
     if path.suffix.lower() not in (".sav", ".zsav"):
         lines[-1:] = [*_absent(sheet), lines[-1]]
+    if fitted is not None:
+        lines += r_calibration(fitted, sheet)
     example = next((q for q in survey.questions if q in survey.question_columns), "")
     if example:
         name = sheet.names.get(survey.question_columns[example], survey.question_columns[example])
@@ -70,8 +76,12 @@ def stata_lines(survey: Survey, path: Path, sheet: Sheet | None = None) -> str:
         ".parquet": f'* Stata does not read .parquet: write to .dta\nuse "{path.with_suffix(".dta").name}", clear',
     }.get(path.suffix.lower(), f'import spss using "{path.name}", clear')
     lines = [f"* Written by plural_nb: {_line(survey.title)}", *_renamed(sheet, "*"), reading]
-    weight = f"[pweight = {sheet.weight}]" if sheet.weight else ""
+    fitted = survey.design.calibration
+    fit = "" if fitted is None else stata_calibration(fitted, sheet)
+    weight = f"[pweight = {sheet.base if fit else sheet.weight}]" if sheet.weight else ""
     made = survey.design.replicates
+    if fitted is not None and not fit:
+        lines.append("* Stata cannot fit these weights itself: it takes them as fixed, and its errors differ.")
     if made is not None:
         listed = " ".join(sheet.replicates)
         mse = " mse" if made.centre == "theta" else ""
@@ -88,11 +98,11 @@ def stata_lines(survey: Survey, path: Path, sheet: Sheet | None = None) -> str:
                 f"jkrweight({n}, multiplier({m:.10g}))" for n, m in zip(sheet.replicates, scales, strict=True)
             )
             how += " vce(jackknife)"
-        lines.append(f"svyset {weight}, {how}{mse}")
+        lines.append(f"svyset {weight}, {how}{mse}{f' {fit}' if fit else ''}")
     else:
         options = [f"strata({sheet.stratum})" if sheet.stratum else "", f"fpc({sheet.fpc})" if sheet.fpc else ""]
         options += [f"singleunit({_LONELY_STATA[survey.design.lonely]})" if sheet.stratum else ""]
-        said = " ".join(o for o in options if o)
+        said = " ".join(o for o in [*options, fit] if o)
         lines.append(f"svyset {sheet.psu or '_n'} {weight}".rstrip() + (f", {said}" if said else ""))
     lines += [f"mvdecode {n}, mv({' '.join(map(str, c))})" for n, codes in sheet.missing.items()
                   if (c := [x for x in codes if isinstance(x, int | float)])]  # fmt: skip

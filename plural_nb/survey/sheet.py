@@ -12,6 +12,7 @@ import polars as pl
 
 from plural_nb.answers import Answers
 from plural_nb.errors import SurveyError
+from plural_nb.survey.declaring_calibration import calibration_columns
 from plural_nb.survey.question import Code, Question
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ _RESERVED |= {"byte", "int", "long", "float", "double"}
 
 @dataclass(slots=True)
 class Sheet:
-    """What is written: columns, and what is said of them. names: from the survey's columns to those in the file."""
+    """What is written: columns, and what is said of them.
+
+    names: from the survey's columns to those in the file. weight to replicates: the columns of the design. base: the
+    weight before it was fitted to known totals; calibration: the columns with these totals.
+    """
 
     frame: pl.DataFrame
     texts: dict[str, str] = field(default_factory=dict)
@@ -37,6 +42,8 @@ class Sheet:
     psu: str = ""
     fpc: str = ""
     replicates: tuple[str, ...] = ()
+    base: str = ""
+    calibration: tuple[str, ...] = ()
 
 
 def sheet_of(survey: Survey, answers: Mapping[str, Answers], suffix: str) -> Sheet:
@@ -104,10 +111,16 @@ def _design_columns(survey: Survey, sheet: Sheet, frame: pl.DataFrame) -> pl.Dat
             sheet.replicates = known
         else:
             made = design.replicates
+            base = design.weight if design.calibration is None else design.calibration.base
             sheet.replicates = tuple(f"repwt_{r + 1}" for r in range(made.size))
-            frame = frame.with_columns(
-                pl.Series(name, made.weight(r, design.weight)) for r, name in enumerate(sheet.replicates)
-            )
+            frame = frame.with_columns(pl.Series(name, made.weight(r, base)) for r, name in enumerate(sheet.replicates))
+    if design.calibration is not None:
+        columns, texts = calibration_columns(design.calibration)
+        named = {name: _free(name, frame) for name in columns}
+        frame = frame.with_columns(pl.Series(named[name], values) for name, values in columns.items())
+        sheet.texts |= {named[name]: text for name, text in texts.items()}
+        sheet.base, *rest = named.values()
+        sheet.calibration = tuple(rest)
     return frame
 
 
@@ -157,9 +170,10 @@ def _rename(sheet: Sheet, suffix: str) -> None:
     sheet.frame = sheet.frame.rename(sheet.names)
     for what in ("texts", "labels", "missing"):
         setattr(sheet, what, {sheet.names.get(k, k): v for k, v in getattr(sheet, what).items()})
-    for role in ("weight", "stratum", "psu", "fpc"):
+    for role in ("weight", "stratum", "psu", "fpc", "base"):
         setattr(sheet, role, sheet.names.get(getattr(sheet, role), ""))
     sheet.replicates = tuple(sheet.names[r] for r in sheet.replicates)
+    sheet.calibration = tuple(sheet.names[c] for c in sheet.calibration)
 
 
 def _free(name: str, frame: pl.DataFrame) -> str:

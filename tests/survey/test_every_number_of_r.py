@@ -230,7 +230,10 @@ def lonely(row: dict[str, Any], name: str) -> dict[str, Any]:
 @cache
 def fitted() -> dict[str, Any]:
     table = pl.read_csv(ORACLE / "likert_margins.csv")
-    margins = {v: dict(table.filter(variable=v).select("level", "total").rows()) for v in table["variable"].unique()}
+    margins = {
+        v: dict(table.filter(variable=v).select("level", "total").rows())
+        for v in table["variable"].unique(maintain_order=True)
+    }
     cells = PEOPLE.with_columns(pl.Series("w", pl.read_csv(ORACLE / "weights_likert.csv")["poststrat_region_age"]))
     totals = {(a, b): w for a, b, w in cells.group_by("region", "age_group").agg(pl.col("w").sum()).rows()}
     raked = rake(PEOPLE, margins, weight="weight")
