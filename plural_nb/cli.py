@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from plural_nb import store_command
 from plural_nb.errors import PluralError
 
-COMMANDS = ("lab", "doctor", "models", "surveys", "ask", "shares", "welfare", "bench")
+COMMANDS = ("lab", "doctor", "models", "surveys", "ask", "shares", "welfare", "bench", "store")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +81,9 @@ def parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="say how quick a model is on this machine, and what it needs")
     bench.add_argument("model", help="a .gguf file, or a name from `plural-nb models`")
     bench.add_argument("--seconds", type=_seconds, default=10.0, help="how long to measure (default: 10)")
-    for sub in (doctor, models, surveys, ask, shares, welfare, bench):
+    store = commands.add_parser("store", help="list the answers of models that are kept here, and delete some")
+    store_command.options(store)
+    for sub in (doctor, models, surveys, ask, shares, welfare, bench, store):
         sub.add_argument("--json", action="store_true", help="print JSON")
     return top
 
@@ -90,7 +93,8 @@ def _run(argv: list[str]) -> int:
         argv = ["lab", *argv]
     args = parser().parse_args(argv)
     run = {"lab": _lab, "doctor": _doctor, "models": _models, "surveys": _surveys, "ask": _ask,
-           "shares": _shares, "welfare": _welfare, "bench": _bench}[args.command]  # fmt: skip
+           "shares": _shares, "welfare": _welfare, "bench": _bench,
+           "store": store_command.run}[args.command]  # fmt: skip
     return run(args)
 
 

@@ -23,6 +23,7 @@ Status = Literal["ok", "warn", "fail"]
 
 # What one probe may take before it is called hung; a cold disk and a slow laptop stay far below it.
 _PATIENCE_S = 120
+_LARGE_STORE = 1_000_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,21 @@ def _folders() -> Finding:
     return Finding("Folders", "ok", f"home {home}, cache {cache}")
 
 
+def _store() -> Finding:
+    from plural_nb.silicon.store import Store
+
+    store = Store()
+    if not store.path.exists():
+        return Finding("Store of answers", "ok", f"none yet; it will be {store.path}")
+    replies, size = len(store), store.size_bytes
+    store.close()
+    found = f"{replies:,} replies in {size / 1e6:.1f} MB at {store.path}"
+    if store.note:
+        return Finding("Store of answers", "warn", f"{found}: {store.note}", "Asking works; set PLURAL_NB_CACHE.")
+    remedy = "`plural-nb store --prune --older-than 90` says what would go." if size > _LARGE_STORE else ""
+    return Finding("Store of answers", "ok", found, remedy)
+
+
 _CHECKS: dict[str, Callable[[], Finding]] = {
     "Python": _python,
     "Packages": _packages,
@@ -230,6 +246,7 @@ _CHECKS: dict[str, Callable[[], Finding]] = {
     "Charts offline": _vega,
     "Browser": _browser,
     "Folders": _folders,
+    "Store of answers": _store,
 }
 
 

@@ -37,6 +37,7 @@ class Memory:
     def __init__(self, file: ModelFile, version: str, store: Store | None = None) -> None:
         self.store = Store() if store is None else store
         self.model = content_hash(file.path)
+        self._name = file.label
         template = file.chat_template or ""
         self._dated = "strftime_now" in template
         self._base = "\0".join([self.model.hex(), _BACKEND, version, str(_SCORING)])
@@ -82,7 +83,7 @@ class Memory:
             )
             self._replies[prompt] = reply
             items[self.key(prompt)] = _written(prompt, reply)
-        self.store.put(items, model=self.model, pieces=new)
+        self.store.put(items, model=self.model, name=self._name, pieces=new)
 
     def key(self, prompt: Prompt) -> bytes:
         """The key of a prompt's reply, 32 bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import sqlite3
 import threading
@@ -25,6 +26,8 @@ _WITHOUT_SHARED_MEMORY = ("nfs", "cifs", "smb", "9p", "fuse", "overlay", "afs", 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS replies (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pieces (model BLOB, token INTEGER, piece TEXT, PRIMARY KEY (model, token)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (first INTEGER PRIMARY KEY, last INTEGER, model BLOB, day TEXT);
+CREATE TABLE IF NOT EXISTS models (model BLOB PRIMARY KEY, name TEXT) WITHOUT ROWID;
 """
 
 
@@ -39,8 +42,8 @@ class Store:
         first used. A damaged file, or one of another version, is set aside and a fresh one begun; where nothing can
         be written (read-only, disk full) what was there is still read. Both are said once, as a StoreWarning.
 
-    Any number of processes and threads may use one file at once. No clock is involved: the oldest are those that were
-    written first.
+    Any number of processes and threads may use one file at once. No clock says what is old: the oldest are those that
+    were written first. What day it was, and of which model, is noted for people (`plural_nb.silicon.inventory`).
 
     >>> import tempfile
     >>> store = Store(Path(tempfile.mkdtemp()) / "answers.sqlite")
@@ -60,6 +63,7 @@ class Store:
         self._closed_to_writing = False
         self._pending: dict[bytes, bytes] = {}
         self._pieces: dict[tuple[bytes, int], str] = {}
+        self._model, self._name = b"", ""
         self._written = -_BETWEEN_WRITES
 
     def __len__(self) -> int:
@@ -87,12 +91,23 @@ class Store:
         with self._lock:
             return dict(self._read("SELECT token, piece FROM pieces WHERE model = ?", (model,)))
 
-    def put(self, items: Mapping[bytes, bytes], *, model: bytes = b"", pieces: Iterable[tuple[int, str]] = ()) -> None:
+    def put(
+        self,
+        items: Mapping[bytes, bytes],
+        *,
+        model: bytes = b"",
+        name: str = "",
+        pieces: Iterable[tuple[int, str]] = (),
+    ) -> None:
         """Keep values under keys, and the text of a model's tokens; a key that is known keeps its value.
 
-        They are on disk within 0.2 seconds of the next call, or after `flush`.
+        name: what to call the model where the store's content is listed. Values are on disk within 0.2 seconds of the
+        next call, or after `flush`.
         """
         with self._lock:
+            if model != self._model:  # a run of rows is of one model
+                self.flush()
+            self._model, self._name = model, name
             self._pending.update(items)
             self._pieces.update(((model, token), piece) for token, piece in pieces)
             if time.monotonic() - self._written >= _BETWEEN_WRITES:
@@ -109,7 +124,9 @@ class Store:
             def write(connection: sqlite3.Connection) -> None:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany("INSERT OR IGNORE INTO pieces VALUES (?, ?, ?)", pieces)
+                before = _last(connection)
                 connection.executemany("INSERT OR IGNORE INTO replies (key, value) VALUES (?, ?)", replies)
+                _note_run(connection, before + 1, _last(connection), self._model, self._name)
                 connection.execute("COMMIT")
 
             self._written = time.monotonic()
@@ -132,14 +149,22 @@ class Store:
                     break
                 keep, last, gone = keep - size, number, gone + 1
             connection.execute("DELETE FROM replies WHERE id <= ?", (last,))
-            connection.execute("VACUUM")
-            with contextlib.suppress(sqlite3.OperationalError):
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("DELETE FROM runs WHERE last <= ?", (last,))
+            shrink(connection)
 
+        self.change(cut)
+        return gone
+
+    def change(self, work: Callable[[sqlite3.Connection], None]) -> bool:
+        """Do some work on the file, with what waits written before; False where nothing can be written."""
         with self._lock:
             self.flush()
-            self._write(cut)
-        return gone
+            return self._write(work)
+
+    def read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """The rows that a query finds; none where the file cannot be read."""
+        with self._lock:
+            return self._read(query, values)
 
     def close(self) -> None:
         """Write what waits, and let go of the file."""
@@ -253,6 +278,29 @@ class Store:
     def _warn(self, message: str) -> None:
         self.note = message
         warnings.warn(message, StoreWarning, stacklevel=4)
+
+
+def shrink(connection: sqlite3.Connection) -> None:
+    """Give the room of what was deleted back to the disk."""
+    connection.execute("VACUUM")
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT coalesce(max(id), 0) FROM replies").fetchone()[0])
+
+
+def _note_run(connection: sqlite3.Connection, first: int, last: int, model: bytes, name: str) -> None:
+    """Note whose the rows first … last are and the day they came, for listing and pruning; never to find them."""
+    if last < first:
+        return
+    day = datetime.date.today().isoformat()
+    longer = "UPDATE runs SET last = ? WHERE last = ? AND model = ? AND day = ?"
+    if not connection.execute(longer, (last, first - 1, model, day)).rowcount:
+        # Numbers of deleted rows may come again.
+        connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", (first, last, model, day))
+    connection.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", (model, name))
 
 
 def _set_aside(path: Path) -> Path | None:
