@@ -75,12 +75,13 @@ def demographic_baseline(
 def fit_multinomial(X: Floats, y: Floats, weight: Floats, ridge: float) -> Floats:
     """Return (P, K) coefficients of a weighted multinomial logit with a ridge, the first column of X its intercept.
 
-    X: (n, P). y: (n, K) rows. weight: (n,). By Newton's method; the intercept is not penalised (its null direction,
-    a constant over options, a trifle so that there is one solution).
+    X: (n, P). y: (n, K) rows. weight: (n,). By Newton's method; the intercept is not penalised, but sums to 0 over
+    options, as a constant added to all of them changes nothing.
     """
     P, K = X.shape[1], y.shape[1]
     penalty = np.full((P, K), ridge)
-    penalty[0] = 1e-8
+    penalty[0] = 0.0
+    intercepts = np.arange(K) * P
     B = np.zeros((P, K))
     for _ in range(_ROUNDS):
         p = _softmax(X @ B)
@@ -92,6 +93,8 @@ def fit_multinomial(X: Floats, y: Floats, weight: Floats, ridge: float) -> Float
                 information[k, :, j, :], information[j, :, k, :] = block, block.T
         H = information.reshape(K * P, K * P)
         H[np.diag_indices(K * P)] += penalty.T.ravel()
+        # The direction that changes nothing: held where it is, at a sum of 0, so that H can be solved well.
+        H[np.ix_(intercepts, intercepts)] += weight.sum()
         step = np.linalg.solve(H, gradient.T.ravel()).reshape(K, P).T
         value, length = _objective(X, y, weight, B, penalty), 1.0
         while _objective(X, y, weight, B + length * step, penalty) < value - 1e-9 * abs(value) and length > 1e-6:

@@ -51,9 +51,12 @@ def distance_interval(
         root = np.maximum(np.where(fits, np.sqrt(np.maximum(left, 0)) - linear / 2, 0), 0)
     bad = ~np.isfinite(root).all(axis=1)
     root[bad] = 0
+    lesser = np.sort(-np.sqrt(np.maximum(left, 0)) - linear / 2, axis=1) if options == 2 else None
     root.sort(axis=1)
     low, high = (sorted_quantile(root, end) for end in ends)
-    if name in _OF_SIGNS:
+    if lesser is not None:
+        high = _on_a_line(root, lesser, high, ends[0])
+    elif name in _OF_SIGNS:
         high = np.maximum(high, _percentile(drawn, square, wide[:, 0], ends[1]))
     low[bad] = high[bad] = np.nan
     return (low**2, high**2) if name in DIVERGENCES else (low, high)
@@ -84,6 +87,19 @@ def t_reach(df: Floats, level: float) -> Floats:
 def _widening(df: Floats, level: float) -> Floats:
     """Student's t over the normal; below one degree of freedom nothing is known, and one is taken."""
     return np.asarray(special.stdtrit(np.maximum(df, 1.0), (1 + level) / 2) / special.ndtri((1 + level) / 2))
+
+
+def _on_a_line(root: Numbers, lesser: Numbers, high: Floats, end: float) -> Floats:
+    """The upper bound with two options, where noise of either sign may have made a true difference look like this.
+
+    A length s is between a replicate's two solutions in as many replicates as would show this or less of it.
+    """
+    R = root.shape[1]
+    for c in np.flatnonzero(lesser[:, -1] > 0):
+        beyond = R - np.searchsorted(lesser[c], root[c], side="right")
+        fits = np.flatnonzero(R - np.arange(R) - beyond >= end * R)
+        high[c] = root[c, fits[-1]] if fits.size else 0.0
+    return high
 
 
 def _percentile(drawn: Numbers, square: Numbers, wide: Numbers, end: float) -> Floats:

@@ -81,6 +81,10 @@ def squared(p: Numbers, q: Numbers, scale: Scale | None, *, divergences: bool = 
     if not divergences:
         return found
     np.subtract(up, down, out=up)
+    if t.dtype == np.float64:
+        # t holds no share below 1e-16 of the other; the logarithm of their ratio does.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            up = np.where((np.abs(up) > 2) & (p > 0) & (q > 0), np.log(p) - np.log(q), up)
     for name, part, other, sign in (("kl", p, q, 1), ("kl_reversed", q, p, -1)):
         value = np.maximum((part * up).sum(axis=0) * sign, 0)
         impossible = ((other <= 0) & (part > 0)).any(axis=0)

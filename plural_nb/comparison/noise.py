@@ -19,6 +19,8 @@ FEW_EXPECTED = 20
 # A simulated probability below this is read off the tail of F, scaled to the simulated 95th percentile.
 _RESOLVED = 0.01
 _LARGEST_DF = 1e6
+# Design effects count as equal where they leave this share of the degrees of freedom that equal ones would.
+_EVEN = 0.95
 Method = Literal["closed form", "simulated", "none"]
 
 
@@ -75,10 +77,10 @@ def noise_floors(
     noise: (K, C, R) draws of p − q around its expectation (replicates); normal ones are drawn when None.
 
     With m = (p + q)/2 and Δ = D_m⁻¹V, E[JSD] ≈ tr Δ/8 nats and js_distance ≈ sqrt(tr Δ/(8 ln 2)) χ_ν/√ν with
-    ν = (tr Δ)²/tr Δ², which is K − 1 where design effects are equal: the mean is that of χ_ν, the 95th percentile
-    that of F(ν, ν·df) (Rao and Scott). Those of Wasserstein and total variation come from Var(F_j), Var(p_k − q_k)
-    and the noise. Where a cell's expected count is below 20 all are simulated from the pooled row with multinomial
-    samples of the effective sizes (definitions, section 4a).
+    ν = (tr Δ)²/tr Δ², which is K − 1 where design effects are equal: the mean is that of χ_ν (of the noise itself,
+    where design effects differ), the 95th percentile that of F(ν, ν·df) (Rao and Scott). Those of Wasserstein and
+    total variation come from Var(F_j), Var(p_k − q_k) and the noise. Where a cell's expected count is below 20 all
+    are simulated from the pooled row with multinomial samples of the effective sizes (definitions, section 4a).
     """
     C = p.shape[1]
     m = (p + q) / 2
@@ -101,6 +103,10 @@ def noise_floors(
     chi = np.exp(special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2)) * np.sqrt(2 / nu)
     mean = {name: (value if name in DIVERGENCES else np.sqrt(value) * chi) for name, value in square.items()}
     p95 = {name: shown(name, value * reach) for name, value in square.items()}
+    # Where design effects differ, the mean is that of the noise drawn, scaled to the variance that is known.
+    uneven = (twice > 0) & (nu < _EVEN * ((m > 0).sum(axis=0) - 1))
+    for name in ("js_distance", "hellinger") if uneven.any() else ():
+        mean[name][uneven] = _mean_drawn(drawn[name][uneven], square[name][uneven])
     for name, spread in _spreads(covariance, variance, scale).items():
         mean[name] = math.sqrt(2 / math.pi) * spread
         square[name] = drawn[name].mean(axis=-1, dtype=np.float64)
@@ -110,7 +116,7 @@ def noise_floors(
         tail = special.fdtrc(nu, nu * df, observed / np.where(trace > 0, square["js_distance"], np.nan))
     tail = np.where(trace > 0, tail, np.where(observed > 1e-15, 0.0, 1.0))
     floors = Floors(mean, p95, square, np.where(sampled, tail, np.nan), np.zeros(C, dtype=np.bool_), sampled)
-    few = _few(m, sizes) & sampled & (trace > 0)
+    few = _few(m, sizes) & sampled
     if few.any():
         _simulate(floors, few, (p, q, observed), sizes, scale, (nu, df, reach, heavy), draws, seed)
     return floors
@@ -144,6 +150,11 @@ def _spreads(covariance: Floats, variance: Floats, scale: Scale | None) -> dict[
     return found
 
 
+def _mean_drawn(drawn: Numbers, square: Floats) -> Floats:
+    """Mean of the root of drawn squares (C, R) whose mean is known to be `square`."""
+    return np.asarray(np.sqrt(drawn).mean(axis=-1) * np.sqrt(square / drawn.mean(axis=-1)), dtype=np.float64)
+
+
 def _few(m: Floats, sizes: tuple[Floats, Floats]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     smallest = np.min(np.where(m > 0, m, np.inf), axis=0)
     n = np.minimum(*sizes)
@@ -169,15 +180,14 @@ def _simulate(
     step = max(1, 4_000_000 // (draws * p.shape[0]))
     for begin in range(0, at.size, step):
         part = slice(begin, begin + step)
-        sides, stretch = simulate_pairs(p[:, part], q[:, part], (n_a[part], n_b[part]), draws, seed)
-        drawn = squared(*sides, scale, divergences=False)
+        made = simulate_pairs(p[:, part], q[:, part], (n_a[part], n_b[part]), draws, seed)
+        drawn, factors = squared(*made.sides, scale, divergences=False), made.factors(scale)
         for name, value in drawn.items():
-            value = value * np.square(stretch)[:, None]
-            root = np.sqrt(value)
-            floors.mean[name][at[part]] = root.mean(axis=-1, dtype=np.float64)
-            floors.square[name][at[part]] = value.mean(axis=-1, dtype=np.float64)
-            floors.p95[name][at[part]] = _quantile(root, 0.95) * heavy[part]
-        null = drawn["js_distance"] * np.square(stretch * heavy[part])[:, None]
+            root, factor = np.sqrt(value), factors[name]
+            floors.mean[name][at[part]] = root.mean(axis=-1, dtype=np.float64) * factor
+            floors.square[name][at[part]] = value.mean(axis=-1, dtype=np.float64) * factor**2
+            floors.p95[name][at[part]] = _quantile(root, 0.95) * heavy[part] * factor
+        null = drawn["js_distance"] * np.square(made.stretch * heavy[part])[:, None]
         seen = observed[part, None]
         same = np.abs(null - seen) <= 1e-6 * seen
         middle = ((null > seen) & ~same).mean(axis=-1) + same.mean(axis=-1) / 2

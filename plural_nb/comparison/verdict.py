@@ -28,7 +28,7 @@ class Verdict:
         side is a sample, "cannot compare" where there is none.
     p, p_adjusted: probability of such a distance under one truth, and after Benjamini and Hochberg over the groups
         (or all cells of a table), which the word goes by. n_to_tell: people of the smaller sample that would settle
-        "cannot tell", if the shares stayed; None where no number would, or none is needed.
+        "cannot tell", if the shares stayed; None where they don't say, or none is needed.
     best_baseline: the nearest guess, and its distance. closer, worse_than_uniform: whether the second side is nearer
         than the best baseline, or farther than uniform, by the interval of the paired difference; None where unknown.
     """
@@ -50,15 +50,14 @@ class Verdict:
             return f"Cannot be compared: {self.reason}."
         said = {
             "beyond noise": "Beyond noise: two samples of one truth would seldom differ so much",
-            "within noise": "Within noise, and nearer than the best baseline could be",
-            "cannot tell": "Cannot tell: within noise, but so might the best baseline be",
+            "within noise": "Within noise, and the interval excludes the best baseline's distance",
+            "cannot tell": "",
             "exact": "Neither side is a sample, so there is no noise",
         }[self.word]
-        if self.word == "within noise" and not self.closer:
-            said = "Within noise, and the interval excludes the best baseline's distance"
         if self.word == "cannot tell":
-            said = "Cannot tell: not beyond noise, and not told apart from the best baseline"
-            said += f"; about {self.n_to_tell:,} people would tell" if self.n_to_tell else "; no number of people would"
+            people = f"about {self.n_to_tell:,} people would tell" if self.n_to_tell else (
+                "these shares do not say how many people would tell")  # fmt: skip
+            said = f"Cannot tell: not beyond noise, and not told apart from the best baseline; {people}"
         if self.p_adjusted is not None:
             p = self.p_adjusted
             said += f" (p {'< 0.001' if p < 0.001 else f'= {p:.3f}' if p < 0.1 else f'= {p:.2f}'})"
