@@ -140,9 +140,50 @@ def markov(**odds: dict[str, float]) -> tuple[dict[str, Any], dict[str, np.ndarr
     table /= table.sum(axis=1, keepdims=True)
 
     def p(group: str, token: str) -> float:
-        return float(table[("colon", "space", "digit").index(group), names.index(token)])
+        return float(table[("colon", "space", "digit", "other").index(group), names.index(token)])
 
     return keys, tensors, p
+
+
+def test_letters_and_words_are_scored_as_worked_out_by_hand(tmp_path: Path) -> None:
+    keys, tensors, p = markov(colon={"A": 600, "B": 200, "T": 90, "M": 30})
+    (tmp_path / "markov.gguf").write_bytes(gguf_bytes(keys, tensors))
+    question = ask_for("Tea or milk?", ["Tea", "Milk"])
+    letters = np.array([p("colon", "A") + p("colon", "ĠA"), p("colon", "B") + p("colon", "ĠB")])
+    # " T" is one token; behind it, as behind each letter, this model finds all tokens equally likely.
+    tea = (p("colon", "T") + p("colon", "ĠT")) * p("other", "e") * p("other", "a")
+    milk = (p("colon", "M") + p("colon", "ĠM")) * p("other", "i") * p("other", "l") * p("other", "k")
+    words, mean = np.array([tea, milk]), np.array([tea ** (1 / 3), milk ** (1 / 4)])
+    with open_model(tmp_path / "markov.gguf") as model:
+        asked = {m: model.ask(question, method=m, examples=0) for m in ("letter", "text", "text_mean", "text_pmi")}
+    for method, truth in (("letter", letters), ("text", words), ("text_mean", words)):
+        assert asked[method].replies[0].probabilities == pytest.approx(truth, rel=1e-4)
+        assert asked[method].captured_mass == pytest.approx([truth.sum()], rel=1e-4)
+    assert asked["letter"].rows[0] == pytest.approx(letters / letters.sum(), abs=1e-5)
+    assert asked["text"].rows[0] == pytest.approx(words / words.sum(), abs=1e-5)
+    assert asked["text_mean"].rows[0] == pytest.approx(mean / mean.sum(), abs=1e-5)
+    # This model looks at the last word only, so the question tells it nothing.
+    assert asked["text_pmi"].rows[0] == pytest.approx([0.5, 0.5], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["plural-demo-base", "plural-demo-tuned"])
+def test_numbers_and_samples_of_the_demo_models_equal_a_plain_evaluation(
+    tmp_path: Path, run_python: Callable[..., Any], name: str
+) -> None:
+    path = resources.data("models", f"{name}.gguf")
+    if not path.is_file():
+        pytest.skip("the demo models are not here")
+    count = ask_for("How many?", ["0", "1", "2", "10"])
+    numbers = plainly(run_python, tmp_path, path, count, method="number")
+    letters = plainly(run_python, tmp_path, path, DRINK, method="letter")[0]
+    how: dict[str, Any] = {"persona": "I am old.", "mode": "completion", "examples": 0}
+    with open_model(path) as model:
+        found = model.ask(count, method="number", **how).replies
+        drawn = model.ask(DRINK, method="sampled", samples=200, **how).replies[0].said
+    assert np.array([r.probabilities for r in found]) == pytest.approx(numbers, abs=2e-4, rel=0.02)
+    first = np.array([sum(times for said, times in drawn if said[:1] == letter) for letter in "ABC"]) / 200
+    assert first == pytest.approx(letters, abs=4.5 * 0.5 / np.sqrt(200))
+    assert letters.max() > 0.3
 
 
 def test_a_thermometer_is_scored_exactly_through_its_digits(tmp_path: Path) -> None:
