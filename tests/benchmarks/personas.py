@@ -39,7 +39,8 @@ path, settings, prompts = pickle.load(open(sys.argv[1], "rb"))
 model = LlamaModel(path, **settings, cancelled=ctypes.create_string_buffer(2))
 model.warm_up()
 start = time.perf_counter()
-prepared = [prepare(model, None, prompt) for prompt in prompts]
+seams = {}
+prepared = [prepare(model, None, prompt, seams) for prompt in prompts]
 answered = sum(len(batch) for batch in ask(model, prepared))
 assert answered == len(prompts)
 print(json.dumps(time.perf_counter() - start))
@@ -83,6 +84,7 @@ def asking(folder: Path, people: int | None) -> dict[str, object]:
     from plural_nb.personas.personas import Personas
     from plural_nb.personas.preview import preview
     from plural_nb.silicon.model import open_model
+    from plural_nb.silicon.process import _environment
     from plural_nb.survey.library import load_survey
 
     survey = load_survey("anes96")
@@ -111,7 +113,9 @@ def asking(folder: Path, people: int | None) -> dict[str, object]:
                 held = {k: getattr(model.settings, k) for k in ("threads", "extra_buffers", "context")}
                 given.write_bytes(pickle.dumps((str(model.file.path), held, prompts)))
             whole.append(timed(click, model))
-        done = subprocess.run([sys.executable, "-c", ENGINE, given], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", ENGINE, given], capture_output=True, text=True, check=True, env=_environment()
+        )
         engine.append(json.loads(done.stdout.splitlines()[-1]))
     ratios = [a / b for a, b in zip(whole, engine, strict=True)]
     return {
