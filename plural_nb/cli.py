@@ -322,7 +322,7 @@ def _bench(args: argparse.Namespace) -> int:
     print(f"{model.name}: {found.answers_per_second:.1f} answers per second ({found.prompts} asked)")
     print(f"1,000 personas × 20 questions: about {max(1, round(found.study_seconds / 60))} min")
     memory = f"{found.worker_mb:.0f} MB of memory, " if found.worker_mb else ""
-    print(f"{memory}{found.threads} threads, context of {found.context:,} tokens")
+    print(f"{memory}{found.threads} thread{'' if found.threads == 1 else 's'}, context of {found.context:,} tokens")
     if found.suggestion:
         print(found.suggestion)
     return 0

@@ -7,6 +7,8 @@ import pytest
 
 from plural_nb import cli
 from plural_nb.silicon.model import open_model
+from plural_nb.silicon.pace import suggestion
+from plural_nb.silicon.settings import cores
 from plural_nb.survey.question import ask_for
 
 ASK = ["--question", "Tea or coffee?", "--option", "Tea", "--option", "Coffee", "--option", "Neither", "--json"]
@@ -30,6 +32,15 @@ def test_ask_names_the_nearest_method_in_one_line(tiny_path: Path, capsys: pytes
     assert "Did you mean 'letter'" in capsys.readouterr().err
 
 
+def test_bench_suggests_threads_and_fewer_people_only_where_they_help() -> None:
+    assert suggestion({1: 100.0, 4: 105.0}, used=1) == ""
+    assert "threads=4" in suggestion({1: 100.0, 4: 150.0}, used=1)
+    assert "1 thread it is 2.0 times" in suggestion({1: 100.0, 4: 50.0}, used=4)
+    slow = suggestion({1: 1.0, 4: 3.0}, used=1)
+    assert "threads=4" in slow
+    assert "until_margin" in slow
+
+
 def test_bench_asks_for_a_while_and_leaves_nothing_in_the_store(
     tiny_path: Path, own_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,4 +49,6 @@ def test_bench_asks_for_a_while_and_leaves_nothing_in_the_store(
     assert said["prompts"] >= 16
     assert said["study_seconds"] == pytest.approx(20_000 / said["answers_per_second"])
     assert said["threads"] == 1
+    assert said["answers_per_second"] == said["by_threads"]["1"]
+    assert set(map(int, said["by_threads"])) == {1, max(1, cores() // 2), cores()}
     assert not (own_cache / "answers.sqlite").exists()
