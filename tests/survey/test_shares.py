@@ -72,6 +72,26 @@ def test_domains_recombine_to_the_whole(sample):
 
 @given(samples())
 @settings(max_examples=40, deadline=None)
+def test_one_hot_rows_equal_the_counts_of_a_table_by_psu(sample):
+    places, design, _, _ = sample
+    shares = estimate(Answers.from_places(TEA, places, design=design))
+    # The same from weighted counts of PSU by option alone, without a row per person.
+    counts = np.zeros((6, 3))
+    said = places >= 0
+    np.add.at(counts, (design.psu[said], places[said]), design.weight[said])
+    total = counts.sum()
+    p = counts.sum(axis=0) / total
+    z = (counts - p * counts.sum(axis=1, keepdims=True)) / total
+    V = np.zeros((3, 3))
+    for h in (0, 1):
+        centred = z[3 * h : 3 * h + 3] - z[3 * h : 3 * h + 3].mean(axis=0)
+        V += 3 / 2 * centred.T @ centred
+    np.testing.assert_allclose(shares.share[0], p, atol=1e-12)
+    np.testing.assert_allclose(shares.covariance[0], V, atol=1e-12)
+
+
+@given(samples())
+@settings(max_examples=40, deadline=None)
 def test_groups_side_by_side_equal_each_group_alone(sample):
     places, design, group, _ = sample
     answers = Answers.from_places(TEA, places, design=design)
