@@ -29,11 +29,13 @@ class Source:
     """Who answered: humans, one model speaking for itself, or a model speaking as personas.
 
     name: what the legend calls it. detail: one line for captions (survey and wave, or file and quantisation).
+    provenance: of a model, what methods text needs: file, hash, and how it was asked, as pairs of name and value.
     """
 
     kind: Literal["humans", "model", "personas"]
     name: str
     detail: str = ""
+    provenance: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

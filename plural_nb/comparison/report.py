@@ -101,10 +101,9 @@ def _sources(comparison: Comparison) -> str:
 def _model(answers: Answers) -> list[str]:
     lines = []
     if answers.spread is not None:
-        lines.append("Its shares carry the range over the orders, wordings or in-context variants that were asked.")
-    provenance = getattr(answers, "provenance", None)
-    for key, value in (dict(provenance) if provenance else {}).items():
-        lines.append(f"{key}: {value}.")
+        many = f"{len(answers.replies):,} prompts over " if answers.exact and answers.replies else ""
+        lines.append(f"Its shares carry the range over {many}the orders, wordings or in-context variants asked.")
+    lines += [f"{name}: {value}." for name, value in answers.source.provenance]
     if answers.replies:
         text = answers.replies[0].text
         cut = text if len(text) <= _MOST_PROMPT else text[:_MOST_PROMPT] + " […]"

@@ -28,6 +28,7 @@ from plural_nb.silicon.posing import People, Posed, require_askable, require_roo
 from plural_nb.silicon.process import WorkerProcess
 from plural_nb.silicon.progress import Progress, told
 from plural_nb.silicon.prompt import Mode, Prompt, Reply
+from plural_nb.silicon.provenance import provenance
 from plural_nb.silicon.remembering import Memory
 from plural_nb.silicon.rounds import OnAnswers, ask_in_rounds
 from plural_nb.silicon.settings import Settings, default_threads, repacking_crashes
@@ -191,7 +192,8 @@ class Model:
             design = design or Design(np.ones(len(personas)))
             about = f"speaking as: {persona}" if single and persona else ""
         whom: dict[str, Any] = {"design": design, "domain": domain, "about": about}
-        source = Source("model" if single else "personas", self.name, self.file.label)
+        made = provenance(self.file, self._memory, self.details, manner)
+        source = Source("model" if single else "personas", self.name, self.file.label, made)
         ask = partial(self.replies, executor=executor)
         with told(self.name, progress, on_progress) as report, naming_people([posed], name):
             if until_margin is None and on_answers is None:
@@ -223,11 +225,12 @@ class Model:
 
         Arguments and errors as in `ask`; on_progress counts the prompts of all questions.
         """
-        posed = self._pose(questions, people, self._manner(mode, examples, **how))
+        posed = self._pose(questions, people, manner := self._manner(mode, examples, **how))
         with told(self.name, progress, on_progress) as report, naming_people(posed, people.name):
             prompts = [prompt for one in posed for prompt in one.prompts]
             replies = iter(self.replies(prompts, on_progress=report, executor=executor))
-        source = Source("personas", self.name, self.file.label)
+        made = provenance(self.file, self._memory, self.details, manner)
+        source = Source("personas", self.name, self.file.label, made)
         whom: dict[str, Any] = {"design": people.design, "domain": people.domain, "about": people.about}
         return {one.question.key: one.answers(list(islice(replies, len(one.prompts))), source, **whom) for one in posed}
 
