@@ -34,12 +34,19 @@ if TYPE_CHECKING:
     from plural_nb.comparison.sample import Sample
     from plural_nb.comparison.tails import tails
     from plural_nb.errors import Cancelled, ModelCrashed, ModelError, PluralError, SurveyError
+    from plural_nb.jury.agreement import krippendorff
+    from plural_nb.jury.annotations import Annotations
+    from plural_nb.jury.composition import amplify, reversing
     from plural_nb.jury.decision import Decision, decide, decisions
     from plural_nb.jury.fanatics import fanatics
     from plural_nb.jury.groups import group_switches, groups_at
     from plural_nb.jury.inequality import inequality
+    from plural_nb.jury.labelling import simulate_labelling
+    from plural_nb.jury.pool import Pool
+    from plural_nb.jury.quotas import Quotas
     from plural_nb.jury.reading import read_utilities
     from plural_nb.jury.scaling import winners_by_scaling
+    from plural_nb.jury.sortition import sortition
     from plural_nb.jury.sweep import Sweep, sweep
     from plural_nb.jury.switches import Switches, switches
     from plural_nb.jury.utilities import Utilities
@@ -87,6 +94,10 @@ _HOME = {
     "ModelError": "errors",
     "PluralError": "errors",
     "SurveyError": "errors",
+    "krippendorff": "jury.agreement",
+    "Annotations": "jury.annotations",
+    "amplify": "jury.composition",
+    "reversing": "jury.composition",
     "Decision": "jury.decision",
     "decide": "jury.decision",
     "decisions": "jury.decision",
@@ -94,8 +105,12 @@ _HOME = {
     "group_switches": "jury.groups",
     "groups_at": "jury.groups",
     "inequality": "jury.inequality",
+    "simulate_labelling": "jury.labelling",
+    "Pool": "jury.pool",
+    "Quotas": "jury.quotas",
     "read_utilities": "jury.reading",
     "winners_by_scaling": "jury.scaling",
+    "sortition": "jury.sortition",
     "Sweep": "jury.sweep",
     "sweep": "jury.sweep",
     "Switches": "jury.switches",
@@ -130,6 +145,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Annotations",
     "Answers",
     "BeforeAndAfter",
     "Benchmarks",
@@ -145,8 +161,10 @@ __all__ = [
     "Option",
     "Personas",
     "PluralError",
+    "Pool",
     "Population",
     "Question",
+    "Quotas",
     "Sample",
     "Shares",
     "Source",
@@ -158,6 +176,7 @@ __all__ = [
     "Template",
     "Trait",
     "Utilities",
+    "amplify",
     "ask_for",
     "before_and_after",
     "benchmark",
@@ -175,6 +194,7 @@ __all__ = [
     "groups_at",
     "heterogeneity",
     "inequality",
+    "krippendorff",
     "load_survey",
     "open_model",
     "published",
@@ -183,6 +203,9 @@ __all__ = [
     "read_survey",
     "read_utilities",
     "rectify",
+    "reversing",
+    "simulate_labelling",
+    "sortition",
     "surveys",
     "sweep",
     "switches",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import polars as pl
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.design import Design, Floats, check_base_weight
 from plural_nb.survey.shares import Groups
+
+if TYPE_CHECKING:
+    from plural_nb.survey.survey import Survey
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +109,21 @@ class Utilities:
         if weight is not None:
             rest["weight"] = _floats(weight, "the weight")
         return cls(values, **rest)
+
+    @classmethod
+    def from_survey(cls, survey: Survey, candidates: Sequence[str] | Mapping[str, str], **choices: Any) -> Utilities:
+        """Return a survey's respondents as jurors, by what they answered: see `plural_nb.jury.ratings.from_survey`.
+
+        candidates: keys of the questions that rate them, or {name: key}. choices: population, traits, best, weighted.
+
+        >>> import plural_nb as pnb
+        >>> jury = Utilities.from_survey(pnb.load_survey("teaching"), {"Abolish": "rate_abolish", "Keep": "rate_keep"})
+        >>> jury.scale
+        '1 to 100'
+        """
+        from plural_nb.jury.ratings import from_survey
+
+        return from_survey(survey, candidates, **choices)
 
     @property
     def n(self) -> int:
