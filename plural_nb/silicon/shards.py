@@ -133,6 +133,7 @@ def _holding(shard: Shard) -> HeldModel:
     _held = None
     _require_same_file(shard)
     held = HeldModel(Path(shard.path), replace(shard.settings, threads=_threads(shard)))
+    held.start()  # a model that cannot be loaded is no prompt's fault
     _held = (os.getpid(), key, held)
     return held
 

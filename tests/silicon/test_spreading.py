@@ -21,6 +21,7 @@ import pytest
 
 from plural_nb.errors import Cancelled, ModelCrashed, ModelError
 from plural_nb.silicon import shards as in_process
+from plural_nb.silicon.holding import HeldModel
 from plural_nb.silicon.model import Model, open_model
 from plural_nb.silicon.prompt import Prompt
 from plural_nb.silicon.settings import Settings
@@ -287,6 +288,21 @@ def test_another_file_at_the_same_path_is_noticed(tiny: Model) -> None:
         in_process.answer(shard)
 
 
+def test_a_model_that_cannot_be_loaded_elsewhere_is_no_prompts_fault(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def die(_: HeldModel) -> None:
+        tries.append(1)
+        raise ModelCrashed("no memory")
+
+    monkeypatch.setattr(HeldModel, "start", die)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ModelCrashed, match="^no memory$"):
+        tiny.ask(QUESTION, persona=CROWD, examples=0, executor=pool)
+    assert len(tries) <= 2  # a second shard may have been handed out
+
+
 def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_process, "cores", lambda: 8)
     made = [in_process._threads(Shard("", b"", Settings(6), (), processes)) for processes in (0, 1, 2, 3, 16)]
@@ -304,6 +320,7 @@ def test_shards_hold_each_prompt_once_whatever_the_order(size: int) -> None:
 SCRIPT = """
 import multiprocessing, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
+from plural_nb.silicon.holding import HeldModel
 from plural_nb.silicon.model import open_model
 from plural_nb.survey.question import ask_for
 
