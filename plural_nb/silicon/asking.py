@@ -38,6 +38,9 @@ class Engine(Protocol):
     def ends(self) -> npt.NDArray[np.intp]:
         """The tokens that end an answer: ends of turn, and all that begin with a line break."""
 
+    def ends_of_text(self) -> npt.NDArray[np.intp]:
+        """The tokens that end a turn or a text."""
+
     def require_context(self, size: int) -> None:
         """Have room for so many tokens, or raise ModelError."""
 
@@ -50,6 +53,7 @@ class Prepared:
     """One prompt as the model sees it: exact text, tokens, and each option's disjoint token sequences.
 
     terminated: whether a form counts only with an end behind it. samples, seed: how many answers to draw instead.
+    most: tokens of free text to draw at most, line breaks included; 0 for an answer of one line.
     """
 
     text: str
@@ -58,12 +62,13 @@ class Prepared:
     terminated: bool = False
     samples: int = 0
     seed: int = 0
+    most: int = 0
 
     @property
     def longest(self) -> int:
         """Tokens that are decoded at most: the prompt, and an answer but for its last token."""
         if self.samples:
-            return len(self.tokens) + LONGEST_ANSWER - 1
+            return len(self.tokens) + (self.most or LONGEST_ANSWER) - 1
         longest = max((len(form) for forms in self.options for form in forms), default=1)
         return len(self.tokens) + longest - (0 if self.terminated else 1)
 
@@ -100,7 +105,7 @@ def prepare(
     if not tokens:
         raise ModelError("The prompt has no tokens. Give it text.")
     if prompt.get("samples"):
-        return Prepared(text, tokens, (), samples=prompt["samples"], seed=prompt["seed"])
+        return Prepared(text, tokens, (), samples=prompt["samples"], seed=prompt["seed"], most=prompt.get("longest", 0))
     terminated = prompt.get("terminated", False)
     continued = partial(_continuation, engine, text, tokens, special=special, chat=chat)
     # What a form becomes depends on the prompt's last line alone, whose tokens are compared; for 101 numbers behind a
@@ -133,8 +138,9 @@ def ask(engine: Engine, prepared: Sequence[Prepared]) -> Iterator[list[tuple[int
     drawn = [i for i, p in enumerate(prepared) if p.samples]
     for j in decoding_order([prepared[i].tokens for i in drawn]):
         one = prepared[drawn[j]]
-        ends = frozenset(engine.ends().tolist())
-        said = draw_answers(engine, one.tokens, one.samples, seed=one.seed, ends=ends)
+        ends = frozenset((engine.ends_of_text() if one.most else engine.ends()).tolist())
+        longest = one.most or LONGEST_ANSWER
+        said = draw_answers(engine, one.tokens, one.samples, seed=one.seed, ends=ends, longest=longest)
         yield [(drawn[j], Outcome(said=said))]
 
 

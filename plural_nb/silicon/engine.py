@@ -169,6 +169,11 @@ class LlamaModel:
             self._ends = np.flatnonzero(is_end)
         return self._ends
 
+    def ends_of_text(self) -> npt.NDArray[np.intp]:
+        """The tokens that end a turn or a text."""
+        is_end = [llama.llama_vocab_is_eog(self._vocab, token) for token in range(self.vocabulary_size)]
+        return np.flatnonzero(is_end)
+
     def require_context(self, size: int) -> None:
         """Have a context for prompts of `size` tokens; a longer prompt makes a new one, as small as will do."""
         if size > self.limit:

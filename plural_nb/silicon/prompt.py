@@ -43,6 +43,8 @@ class Prompt:
     terminated: whether a form counts only where the answer ends behind it (a line break or the end of the turn),
         which keeps "1" and "10" apart.
     samples, seed: when samples is not 0, so many answers are drawn instead, reproducibly, and forms are not scored.
+    longest: when not 0, free text of so many tokens at most is drawn, which may have several lines; else an answer ends
+        at the first line break.
     """
 
     text: str
@@ -52,6 +54,7 @@ class Prompt:
     terminated: bool = False
     samples: int = 0
     seed: int = 0
+    longest: int = 0
 
     def __hash__(self) -> int:
         # Strings remember their hash; tuples of forms do not, and they hardly ever tell two prompts apart.
@@ -66,6 +69,7 @@ class Prompt:
             "terminated": self.terminated,
             "samples": self.samples,
             "seed": self.seed,
+            "longest": self.longest,
         }
 
 

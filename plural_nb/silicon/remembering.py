@@ -87,7 +87,9 @@ class Memory:
 
     def key(self, prompt: Prompt) -> bytes:
         """The key of a prompt's reply, 32 bytes."""
-        scored = (prompt.forms, prompt.terminated, prompt.samples, prompt.seed)
+        scored: tuple[object, ...] = (prompt.forms, prompt.terminated, prompt.samples, prompt.seed)
+        if prompt.longest:
+            scored = (*scored, prompt.longest)
         how = self._forms.get(scored)
         if how is None:
             how = self._forms[scored] = self._base + json.dumps(scored)
