@@ -298,7 +298,7 @@ def test_a_model_that_cannot_be_loaded_elsewhere_is_no_prompts_fault(
         raise ModelCrashed("no memory")
 
     monkeypatch.setattr(HeldModel, "start", die)
-    with ThreadPoolExecutor(1) as pool, pytest.raises(ModelCrashed, match="^no memory$"):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ModelCrashed, match=r"^no memory$"):
         tiny.ask(QUESTION, persona=CROWD, examples=0, executor=pool)
     assert len(tries) <= 2  # a second shard may have been handed out
 
