@@ -102,21 +102,23 @@ class Comparison:
         return sentence(self.a, self.b, self.distances["js_distance"], self.floor)
 
     def table(self) -> pl.DataFrame:
-        """Return one row per side, group and option: source, kind, group, option, n, share, se, low, high, exact.
+        """Return one row per side, group and option: source, kind, group, option, n, share, se, low, high, exact, …
 
         `se` and `n` are null for an exact model row, whose low and high are its range over orders and wordings.
+        spread_low and spread_high are that range for any model, personas too: a second whisker, which says nothing of
+        sampling. They are null for people, where one prompt alone was asked, and for groups of personas.
         """
         frames = []
-        for shares in (self.a, self.b):
+        for side, shares in zip((self.measured.pairs.a, self.measured.pairs.b), (self.a, self.b), strict=True):
             n = pl.lit(None, dtype=pl.Int64) if shares.exact else pl.col("n")
             about = pl.lit(shares.source.name).alias("source"), pl.lit(shares.source.kind).alias("kind")
             frames.append(
                 shares.table().select(
                     *about, "group", "option", n.alias("n"), "share", "se", "low", "high",
-                    pl.lit(shares.exact).alias("exact"),
+                    pl.lit(shares.exact).alias("exact"), *side.spread(),
                 )
             )  # fmt: skip
-        return pl.concat(frames)
+        return _nulls(pl.concat(frames))
 
     def differences(self) -> pl.DataFrame:
         """Return one row per group and option: both shares and their difference a − b, with se, low and high.

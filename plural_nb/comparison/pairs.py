@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from plural_nb.answers import Answers
 from plural_nb.comparison.distances import Floats
@@ -16,7 +17,7 @@ from plural_nb.comparison.resampling import replicate_shares
 from plural_nb.errors import PluralError, SurveyError
 from plural_nb.survey.design import Ints
 from plural_nb.survey.intervals import Interval
-from plural_nb.survey.shares import Groups, Shares, difference_covariance, estimate, same_people
+from plural_nb.survey.shares import Groups, Shares, difference_covariance, estimate, prompt_range, same_people
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,16 @@ class Side:
         """The people in a group; None for an exact row."""
         one = self.answers[0] if self.codes is not None or len(self.answers) == 1 else self.answers[g]
         return None if one is None or one.exact else int(self.shares.n[g])
+
+    def spread(self) -> tuple[pl.Series, pl.Series]:
+        """Lowest and highest share over orders and wordings, by group and option; NaN where only one was asked."""
+        ends = np.full((2, *self.shares.share.shape), np.nan)
+        for g in range(len(self.shares.groups)):
+            one = self.answers[0] if self.codes is not None else self.answers[g]
+            alone = self.codes is None or len(self.shares.groups) == 1
+            if one is not None and one.spread is not None and alone:
+                ends[:, g] = np.concatenate(prompt_range(one, self.shares.share[[g]]))
+        return pl.Series("spread_low", ends[0].ravel()), pl.Series("spread_high", ends[1].ravel())
 
     def replicates(self, replicates: int, seed: int) -> Floats:
         """(K, G, R) shares under each replicate; those of an exact row, or of a failed group, do not vary."""

@@ -185,7 +185,7 @@ def estimate(
         captured_mass_min=captured[1], interval=interval, level=level, weight_sum=W,
     )  # fmt: skip
     if answers.exact:
-        low, high = _spread(answers, p)
+        low, high = prompt_range(answers, p)
         return Shares(
             se=None, low=low, high=high, covariance=None, deff_wr=None, df=np.full(G, np.nan), note=design.note, **rest
         )
@@ -363,7 +363,8 @@ def _captured(answers: Answers, here: Any) -> tuple[float | None, float | None]:
     return float(np.average(mass, weights=w)), float(mass.min())
 
 
-def _spread(answers: Answers, p: Floats) -> tuple[Floats, Floats]:
+def prompt_range(answers: Answers, p: Floats) -> tuple[Floats, Floats]:
+    """Return the lowest and highest share over a model's orders and wordings, p itself where only one was asked."""
     if answers.spread is None or len(p) > 1:  # the spread is of everybody's mean row, not of a group's
         return p.copy(), p.copy()
     places = list(answers.question.substantive)

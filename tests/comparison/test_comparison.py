@@ -111,10 +111,22 @@ def test_little_captured_mass_is_said_plainly():
 
 def test_the_table_has_a_row_per_side_and_option():
     table = compare(people([5, 5, 5]), model([0.2, 0.3, 0.5])).table()
-    assert table.columns == ["source", "kind", "group", "option", "n", "share", "se", "low", "high", "exact"]
+    columns = ["source", "kind", "group", "option", "n", "share", "se", "low", "high", "exact"]
+    assert table.columns == [*columns, "spread_low", "spread_high"]
     assert table["exact"].to_list() == [False] * 3 + [True] * 3
     assert table.filter("exact")["se"].null_count() == 3
     assert table.filter("exact")["n"].null_count() == 3
+
+
+def test_a_models_range_over_orders_and_wordings_is_a_second_whisker():
+    ends = np.array([[0.1, 0.3, 0.4], [0.3, 0.3, 0.6]])
+    single = compare(people([5, 5, 5]), model([0.2, 0.3, 0.5], spread=ends)).table()
+    assert single["spread_low"].to_list() == [None] * 3 + [0.1, 0.3, 0.4]
+    rows = np.tile([0.2, 0.3, 0.5], (40, 1)) + np.array([0.01, -0.01, 0]) * np.arange(-20, 20)[:, None] / 20
+    personas = Answers(TEA, rows, Design(np.ones(40)), np.ones(40, dtype=bool), Source("personas", "demo"), spread=ends)
+    table = compare(people([5, 5, 5]), personas).table().filter(kind="personas")
+    assert table["spread_high"].to_list() == pytest.approx([0.3, 0.3, 0.6], abs=1e-3)
+    assert table["high"][0] < 0.3  # the interval of who was asked is another thing
 
 
 def test_comparing_the_same_people_with_themselves_leaves_no_noise():
