@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from plural_nb.comparison.comparison import Comparison, compare
     from plural_nb.comparison.constraint import constraint
     from plural_nb.comparison.contamination import contamination
+    from plural_nb.comparison.demographics import demographic_baseline
     from plural_nb.comparison.experiment import before_and_after
     from plural_nb.comparison.heterogeneity import heterogeneity
     from plural_nb.comparison.published import published
     from plural_nb.comparison.sample import Sample
+    from plural_nb.comparison.scoreboard import Scoreboard, score, steerability
+    from plural_nb.comparison.survey_distances import SurveyDistances, compare_survey
     from plural_nb.comparison.tails import tails
     from plural_nb.errors import Cancelled, ModelCrashed, ModelError, PluralError, SurveyError
-    from plural_nb.jury.agreement import krippendorff
     from plural_nb.jury.annotations import Annotations
     from plural_nb.jury.composition import amplify, reversing
     from plural_nb.jury.decision import Decision, decide, decisions
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from plural_nb.silicon.finding import find_models
     from plural_nb.silicon.gguf import ModelFile
     from plural_nb.silicon.model import Model, open_model
+    from plural_nb.survey.agreement import krippendorff
     from plural_nb.survey.design import Design
     from plural_nb.survey.distributions import read_distributions
     from plural_nb.survey.library import download_survey, load_survey, surveys
@@ -84,17 +87,23 @@ _HOME = {
     "compare": "comparison.comparison",
     "constraint": "comparison.constraint",
     "contamination": "comparison.contamination",
+    "demographic_baseline": "comparison.demographics",
     "before_and_after": "comparison.experiment",
     "heterogeneity": "comparison.heterogeneity",
     "published": "comparison.published",
     "Sample": "comparison.sample",
+    "Scoreboard": "comparison.scoreboard",
+    "score": "comparison.scoreboard",
+    "steerability": "comparison.scoreboard",
+    "SurveyDistances": "comparison.survey_distances",
+    "compare_survey": "comparison.survey_distances",
     "tails": "comparison.tails",
     "Cancelled": "errors",
     "ModelCrashed": "errors",
     "ModelError": "errors",
     "PluralError": "errors",
     "SurveyError": "errors",
-    "krippendorff": "jury.agreement",
+    "krippendorff": "survey.agreement",
     "Annotations": "jury.annotations",
     "amplify": "jury.composition",
     "reversing": "jury.composition",
@@ -166,10 +175,12 @@ __all__ = [
     "Question",
     "Quotas",
     "Sample",
+    "Scoreboard",
     "Shares",
     "Source",
     "Survey",
     "SurveyBrowser",
+    "SurveyDistances",
     "SurveyError",
     "Sweep",
     "Switches",
@@ -182,11 +193,13 @@ __all__ = [
     "benchmark",
     "classify",
     "compare",
+    "compare_survey",
     "constraint",
     "contamination",
     "crossed",
     "decide",
     "decisions",
+    "demographic_baseline",
     "download_survey",
     "fanatics",
     "find_models",
@@ -204,8 +217,10 @@ __all__ = [
     "read_utilities",
     "rectify",
     "reversing",
+    "score",
     "simulate_labelling",
     "sortition",
+    "steerability",
     "surveys",
     "sweep",
     "switches",

@@ -102,20 +102,22 @@ class Comparison:
         return sentence(self.a, self.b, self.distances["js_distance"], self.floor)
 
     def table(self) -> pl.DataFrame:
-        """Return one row per side, group and option: source, kind, group, option, n, share, se, low, high, exact, …
+        """Return one row per side, group and option.
 
-        `se` and `n` are null for an exact model row, whose low and high are its range over orders and wordings.
-        spread_low and spread_high are that range for any model, personas too: a second whisker, which says nothing of
-        sampling. They are null for people, where one prompt alone was asked, and for groups of personas.
+        Columns: source, kind, group, option, n, share, se, low, high, exact, spread_low, spread_high. `se` and `n` are
+        null for an exact model row, whose low and high are its range over orders and wordings. spread_low and
+        spread_high are that range for any model, personas too: a second whisker, which says nothing of sampling. They
+        are null for people, where one prompt alone was asked, and for groups of personas.
         """
         frames = []
-        for side, shares in zip((self.measured.pairs.a, self.measured.pairs.b), (self.a, self.b), strict=True):
+        for which in (self.measured.pairs.a, self.measured.pairs.b):
+            shares = which.shares
             n = pl.lit(None, dtype=pl.Int64) if shares.exact else pl.col("n")
             about = pl.lit(shares.source.name).alias("source"), pl.lit(shares.source.kind).alias("kind")
             frames.append(
                 shares.table().select(
                     *about, "group", "option", n.alias("n"), "share", "se", "low", "high",
-                    pl.lit(shares.exact).alias("exact"), *side.spread(),
+                    pl.lit(shares.exact).alias("exact"), *which.spread(),
                 )
             )  # fmt: skip
         return _nulls(pl.concat(frames))

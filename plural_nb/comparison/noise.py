@@ -109,8 +109,11 @@ def noise_floors(
         mean[name][uneven] = _mean_drawn(drawn[name][uneven], square[name][uneven])
     for name, spread in _spreads(covariance, variance, scale).items():
         mean[name] = math.sqrt(2 / math.pi) * spread
-        square[name] = drawn[name].mean(axis=-1, dtype=np.float64)
-        p95[name] = np.sqrt(_quantile(drawn[name], 0.95)) * heavy
+        # The noise lends its shape; its size is known.
+        centre = np.sqrt(drawn[name]).mean(axis=-1, dtype=np.float64)
+        factor = np.where(centre > 0, mean[name] / np.where(centre > 0, centre, 1.0), 1.0)
+        square[name] = drawn[name].mean(axis=-1, dtype=np.float64) * factor**2
+        p95[name] = np.sqrt(_quantile(drawn[name], 0.95)) * heavy * factor
     observed = np.asarray(squared(p, q, None, divergences=False)["js_distance"], dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         tail = special.fdtrc(nu, nu * df, observed / np.where(trace > 0, square["js_distance"], np.nan))

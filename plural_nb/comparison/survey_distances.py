@@ -149,6 +149,8 @@ def compare_survey(
     for key, one in slow.items():
         work.take(key, one, found)
         shares[key], fast[key] = one.a, one.b.share
+    if not np.isfinite(found.columns["js_distance"]["value"]).any():
+        raise PluralError(f"No question can be compared in any group: {next(iter(work.failed.values()))}.")
     return SurveyDistances(
         found.questions, names, found.columns, shares, fast, found.p, benjamini_hochberg(found.p), found.n,
         found.simulated, work.failed,
