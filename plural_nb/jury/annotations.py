@@ -16,8 +16,8 @@ import polars as pl
 from plural_nb.answers import Answers, Source
 from plural_nb.comparison.distances import entropy
 from plural_nb.errors import PluralError, nearest
-from plural_nb.jury.agreement import Agreement, Metric, krippendorff
 from plural_nb.jury.utilities import Utilities
+from plural_nb.survey.agreement import Agreement, Metric, krippendorff
 from plural_nb.survey.contrasts import difference
 from plural_nb.survey.design import Design, Floats, Ints
 from plural_nb.survey.question import Kind, Option, Question
@@ -152,7 +152,7 @@ class Annotations:
         )
 
     def agreement(self, metric: Metric = "nominal", **rest: Any) -> Agreement:
-        """Return Krippendorff's α, annotators weighted; see `plural_nb.jury.agreement.krippendorff`."""
+        """Return Krippendorff's α, annotators weighted; see `plural_nb.survey.agreement.krippendorff`."""
         if metric in ("interval", "ratio") and self.values is None:
             raise PluralError(
                 f"The labels are texts, so the metric {metric!r} has no numbers to go by. Take 'nominal'."

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from plural_nb.errors import SurveyError, nearest
+from plural_nb.errors import SurveyError
+from plural_nb.personas.blind_sheet import item_names, read_sheets, write_sheet
+from plural_nb.survey.agreement import Agreement, Metric, krippendorff
 from plural_nb.survey.design import Floats, Ints
 
-Level = Literal["nominal", "ordinal"]
 SCALE = ("1", "2", "3", "4", "5")
-_COLUMNS = ("item", "persona", "question", "answer", "rating")
-# What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +58,7 @@ class RatingSheet:
             if others:
                 rows.append((i, personas[i], answers[others[int(chance.integers(len(others)))]], False))
         shown = [rows[i] for i in chance.permutation(len(rows)).tolist()]
-        items = [f"{i + 1:04d}" for i in range(len(shown))]
+        items = item_names(len(shown))
         frame = pl.DataFrame(
             {"item": items, "persona": [r[1] for r in shown], "question": [question] * len(shown),
              "answer": [r[2] for r in shown], "rating": [""] * len(shown)}
@@ -72,47 +67,16 @@ class RatingSheet:
         return cls(frame, key, tuple(scale))
 
     def write(self, path: Path | str) -> Path:
-        """Write the sheet for one rater as CSV (UTF-8 with a mark that spreadsheets know); the key is not in it.
-
-        A cell that a spreadsheet would run as a formula gets an apostrophe in front.
-        """
-        path = Path(path)
-        out = io.StringIO(newline="")
-        writer = csv.writer(out)
-        writer.writerow(_COLUMNS)
-        for row in self.frame.select(_COLUMNS).iter_rows():
-            writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in row])
-        path.write_text(out.getvalue(), encoding="utf-8-sig", newline="")
-        return path
+        """Write the sheet for one rater as CSV; the key is not in it. See `plural_nb.personas.blind_sheet`."""
+        return write_sheet(self.frame, path)
 
     def read(self, paths: Mapping[str, Path | str]) -> Ratings:
         """Return the ratings from filled sheets, by rater; an empty rating is missing.
 
         Raises SurveyError for items that are not of this sheet, twice rated or not there, and for unknown ratings.
         """
-        given = {}
-        for rater, path in paths.items():
-            text = Path(path).read_text(encoding="utf-8-sig")
-            rows = list(csv.DictReader(io.StringIO(text, newline="")))
-            where = f"The sheet of {rater} ({Path(path).name})"
-            if not rows or not {"item", "rating"} <= set(rows[0]):
-                raise SurveyError(f"{where} has no columns 'item' and 'rating'. Save it as CSV with commas.")
-            found = {}
-            for row in rows:
-                item, rating = (row["item"] or "").strip().rjust(4, "0"), (row["rating"] or "").strip()
-                if item in found:
-                    raise SurveyError(f"{where} rates item {item} twice.")
-                if rating and rating not in self.scale:
-                    raise SurveyError(f"{where}, item {item}: {rating!r} is no rating. {nearest(rating, self.scale)}")
-                found[item] = self.scale.index(rating) if rating else -1
-            items = self.key["item"].to_list()
-            if set(found) != set(items):
-                odd = sorted(set(found) ^ set(items))[0]
-                raise SurveyError(f"{where} is not this sheet: item {odd} is in one of them only.")
-            given[rater] = np.array([found[item] for item in items])
-        if not given:
-            raise SurveyError("There is no filled sheet to read.")
-        return Ratings(self, tuple(given), np.stack(list(given.values()), axis=1))
+        found = read_sheets(paths, self.key["item"].to_list(), {"rating": self.scale})
+        return Ratings(self, tuple(paths), found["rating"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,9 +114,9 @@ class Ratings:
                   "cohen_kappa": pl.Float64}  # fmt: skip
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def alpha(self, level: Level = "ordinal") -> float:
-        """Return Krippendorff's alpha of all raters, missing ratings allowed; see `krippendorff_alpha`."""
-        return krippendorff_alpha(self.place, level=level)
+    def alpha(self, metric: Metric = "ordinal") -> Agreement:
+        """Return Krippendorff's α of all raters, missing ratings allowed; see `plural_nb.survey.agreement`."""
+        return krippendorff(np.where(self.place >= 0, self.place, np.nan).T, metric=metric)
 
 
 def cohen_kappa(a: Sequence[int] | Floats, b: Sequence[int] | Floats) -> float | None:
@@ -167,31 +131,3 @@ def cohen_kappa(a: Sequence[int] | Floats, b: Sequence[int] | Floats) -> float |
     places = np.unique(np.concatenate([first, second]))
     expected = sum(float((first == p).mean() * (second == p).mean()) for p in places)
     return None if expected >= 1 else (float((first == second).mean()) - expected) / (1 - expected)
-
-
-def krippendorff_alpha(ratings: Ints, *, level: Level = "ordinal") -> float:
-    """Return Krippendorff's alpha of ratings (items, raters): 1 - observed over expected disagreement.
-
-    ratings: places on the scale from 0, -1 where missing; items with fewer than two ratings do not count. level:
-    "nominal", or "ordinal", where two ratings are as far apart as the ratings given between them are many.
-    NaN where everybody gave the same rating. Krippendorff (2011), Computing Krippendorff's Alpha-Reliability.
-
-    >>> print(round(krippendorff_alpha(np.array([[0, 0], [1, 1], [1, 2], [2, 2]]), level="nominal"), 3))
-    0.667
-    """
-    ratings = np.asarray(ratings)
-    K = int(ratings.max(initial=0)) + 1
-    counts = np.stack([(ratings == k).sum(axis=1) for k in range(K)], axis=1).astype(np.float64)
-    counts = counts[counts.sum(axis=1) > 1]
-    pairs = counts.sum(axis=1, keepdims=True) - 1
-    coincidence = (counts / pairs).T @ counts - np.diag((counts / pairs).sum(axis=0))
-    n = coincidence.sum(axis=0)
-    if level == "ordinal":
-        middle = np.cumsum(n) - n / 2
-        distance = np.square(middle[:, None] - middle[None, :])
-    elif level == "nominal":
-        distance = 1.0 - np.eye(K)
-    else:
-        raise SurveyError(f"level is {level!r}. {nearest(str(level), ('nominal', 'ordinal'))}")
-    expected = float((np.outer(n, n) * distance).sum()) / (n.sum() - 1) if n.sum() > 1 else 0.0
-    return 1 - float((coincidence * distance).sum()) / expected if expected > 0 else float("nan")

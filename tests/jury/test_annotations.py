@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plural_nb.errors import PluralError
-from plural_nb.jury.agreement import krippendorff
 from plural_nb.jury.annotations import Annotations
 from plural_nb.jury.label_classifier import classify_labels
 from plural_nb.jury.labelling import propensities, simulate_labelling
+from plural_nb.survey.agreement import krippendorff
 
 N = np.nan
 # Krippendorff 2011, "Computing Krippendorff's alpha-reliability", part C: four observers, twelve units.

@@ -1,4 +1,4 @@
-"""Krippendorff's α: how far annotators agree beyond chance, with weights and any number of missing labels."""
+"""Krippendorff's α: how far annotators or raters agree beyond chance, weighted, with any number of missing labels."""
 
 from __future__ import annotations
 
