@@ -14,8 +14,9 @@ from plural_nb.answers import Answers
 from plural_nb.errors import PluralError
 from plural_nb.jury.ratings import from_answers
 from plural_nb.jury.utilities import Utilities
+from plural_nb.silicon.writing import write
 from plural_nb.survey.design import Floats
-from plural_nb.survey.question import Option, Question
+from plural_nb.survey.question import Option, Question, ask_for
 
 if TYPE_CHECKING:
     from plural_nb.personas.personas import Personas
@@ -103,6 +104,35 @@ def entail(
     ]
     found = model.ask_all(questions, people=people, **how)
     return _jury(model, people, dict(zip(texts, found.values(), strict=True)), "probability of agreeing, 0 to 1")
+
+
+def candidates_from(
+    model: Model, question: str, n: int = 5, *, people: Personas | None = None, longest: int = 60, seed: int = 0,
+    **how: Any,
+) -> list[str]:  # fmt: skip
+    """Return up to n different candidate statements that a model writes on a question, for a jury to judge.
+
+    people: whose voices write them, each once before any twice; the model's own voice when None. Each text is cut at
+    its first line. longest: tokens of each at most. seed, how: see `plural_nb.silicon.writing.write`. Fewer than n come
+    back where the model repeats itself, which a small model does: 4·n texts are drawn at most.
+
+    Raises PluralError where the model wrote nothing that can be read.
+    """
+    if n < 1:
+        raise PluralError(f"Ask for one candidate or more, not {n}.")
+    voices = [""] if people is None else list(dict.fromkeys(people.told(ask_for(question, ["Yes", "No"]))))
+    prompts = [f"{voice}\n\nQuestion: {question}\nAnswer:".strip() for voice in voices[:n]]
+    each = -(-4 * n // len(prompts))
+    written = write(model, prompts, samples=each, longest=longest, seed=seed, **how)
+    found: dict[str, str] = {}
+    for draw in range(each):
+        for one in written:
+            text = one.texts[draw].strip().partition("\n")[0].strip()
+            if any(c.isalpha() for c in text):
+                found.setdefault(text.casefold(), text)
+    if not found:
+        raise PluralError(f"{model.name} wrote nothing that can be read as a candidate. Type candidates in instead.")
+    return list(found.values())[:n]
 
 
 def bradley_terry(wins: npt.ArrayLike, *, tolerance: float = 1e-12, most: int = 10_000) -> tuple[Floats, int]:

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 import plural_nb as pnb
 from plural_nb.errors import PluralError
-from plural_nb.jury.jurors import bradley_terry, choose, entail, rate
+from plural_nb.jury.jurors import bradley_terry, candidates_from, choose, entail, rate
 from plural_nb.personas.personas import Personas
 
 IDEAS = {"Abolish": "Abolish the toll.", "Keep": "Keep the toll.", "Raise": "Raise the toll."}
@@ -86,3 +86,12 @@ def test_bad_candidates_are_refused_in_words(model, people: Personas) -> None:
         rate(model, people, IDEAS, low=5, high=5)
     with pytest.raises(PluralError, match="two candidates"):
         choose(model, people, ["Keep the toll."])
+
+
+def test_a_model_writes_different_candidates_and_the_same_seed_writes_the_same(model) -> None:
+    people = Personas.from_texts(["The toll is unfair.", "Nature matters."])
+    found = candidates_from(model, "What should become of the toll?", 3, people=people, longest=8)
+    assert 1 <= len(found) <= 3
+    assert len({text.casefold() for text in found}) == len(found)
+    assert not any("\n" in text for text in found)
+    assert found == candidates_from(model, "What should become of the toll?", 3, people=people, longest=8)
