@@ -21,7 +21,7 @@ from plural_nb.comparison.measuring import DISTANCE_NAMES as DISTANCE_NAMES
 from plural_nb.comparison.noise import NoiseFloor
 from plural_nb.comparison.pair_distances import PairDistances
 from plural_nb.comparison.pairs import pair, side
-from plural_nb.comparison.telling import captured_warning, sentence
+from plural_nb.comparison.telling import CAPTURED_THRESHOLD, captured_warning, sentence
 from plural_nb.comparison.verdict import Verdict, verdicts
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.design import Ints
@@ -94,7 +94,22 @@ class Comparison:
     @property
     def captured_warning(self) -> str:
         """A sentence where less than half of a model's probability fell on the options; else empty."""
-        return captured_warning(self.a, self.b)
+        low = [g for g, mass in self.captured_mass.items() if mass is not None and mass < CAPTURED_THRESHOLD]
+        if len(self.groups) == 1 or not low:
+            return captured_warning(self.a, self.b)
+        return (
+            f"In {len(low)} of {len(self.groups)} groups ({', '.join(low[:4])}{', …' if len(low) > 4 else ''}) less than "
+            "half of the model's probability fell on the options: don't lean on its shares there."
+        )
+
+    @cached_property
+    def captured_mass(self) -> Mapping[str, float | None]:
+        """Probability that a model put on any option, by group, the lesser of two models'; None between people."""
+        pairs, found = self.measured.pairs, {}
+        for g, name in enumerate(self.groups):
+            masses = [mass for side_ in (pairs.a, pairs.b) if (mass := side_.captured(g)) is not None]
+            found[name] = min(masses) if masses else None
+        return MappingProxyType(found)
 
     def sentence(self) -> str:
         """Return the comparison in plain text: the leading option on both sides, the distance, the noise, the rest."""
@@ -154,7 +169,7 @@ class Comparison:
         """Return one row per group and distance, with noise floor, interval, debiased value and every baseline's.
 
         Columns: group, n_a, n_b, distance, value, low, high, debiased, debiased_square, noise_mean, noise_p95,
-        noise_method, one per baseline with its value, and failed (the reason, or empty).
+        noise_method, one per baseline with its value, captured_mass (of a model), and failed (the reason, or empty).
         """
         pairs, rows = self.measured.pairs, []
         simulated = np.zeros(len(self.groups), dtype=np.bool_)
@@ -169,6 +184,7 @@ class Comparison:
                         "value", "low", "high", "debiased", "debiased_square", "noise_mean", "noise_p95")},
                     "noise_method": "simulated" if simulated[g] else "closed form",
                     **{key: float(value[g]) for key, value in guessed.items()},
+                    "captured_mass": self.captured_mass[group],
                     "failed": self.failed.get(group, ""),
                 })  # fmt: skip
         return _nulls(pl.DataFrame(rows, infer_schema_length=None))

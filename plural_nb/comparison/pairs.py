@@ -51,6 +51,14 @@ class Side:
         one = self.answers[0] if self.codes is not None or len(self.answers) == 1 else self.answers[g]
         return None if one is None or one.exact else int(self.shares.n[g])
 
+    def captured(self, g: int) -> float | None:
+        """Weighted mean of the probability that a model put on any option, in one group; None for people."""
+        one = self.of(g)
+        if one is None or one.captured_mass is None:
+            return None
+        weight = one.design.weight * one.domain
+        return float(weight @ one.captured_mass / weight.sum()) if weight.sum() > 0 else None
+
     def spread(self) -> tuple[pl.Series, pl.Series]:
         """Lowest and highest share over orders and wordings, by group and option; NaN where only one was asked."""
         ends = np.full((2, *self.shares.share.shape), np.nan)

@@ -258,6 +258,14 @@ def test_a_model_without_captured_mass_in_one_group_leaves_the_others():
     assert missing.failed == {"b": "no answers were given for it"}
 
 
+def test_little_captured_mass_is_said_of_its_group():
+    answers = Answers.from_places(TEA, np.arange(120) % 3)
+    rows = {"a": exact([0.4, 0.3, 0.3], mass=0.9), "b": exact([0.4, 0.3, 0.3], mass=0.2)}
+    c = compare(answers, rows, by=["a", "b"] * 60)
+    assert c.captured_warning.startswith("In 1 of 2 groups (b) less than half")
+    assert c.distance_table().filter(group="b")["captured_mass"][0] == pytest.approx(0.2)
+
+
 def test_a_nominal_question_refuses_the_wasserstein_distance():
     c = compare(people([5, 5, 5]), exact([0.4, 0.3, 0.3]))
     with pytest.raises(SurveyError, match="nominal: its options have no values"):
@@ -299,11 +307,13 @@ def test_two_samples_without_a_name_are_not_the_same_people():
 
 def test_the_report_holds_what_an_appendix_needs(tmp_path, teaching):
     answers = in_2023(teaching, "nature")
-    c = compare(answers, exact([0.3, 0.3, 0.2, 0.1, 0.1, 0.0], answers.question), by=teaching.groups("age"), seed=7)
+    guess = exact([0.3, 0.3, 0.2, 0.1, 0.1, 0.0], answers.question)
+    guess = replace(guess, source=replace(guess.source, provenance=(("SHA-256", "c0ffee"),)))
+    c = compare(answers, guess, by=teaching.groups("age"), seed=7)
     text = c.report()
     for said in (
         "Vellamar Survey", "weighted", "seed 7", "500 replicates", "base 2", "nats", "noise floor", "Debiased",
-        "Captured mass", "numpy", "plural-nb", "Benjamini", "18 to 29", "everyone else",
+        "Captured mass", "SHA-256: c0ffee", "numpy", "plural-nb", "Benjamini", "18 to 29", "everyone else",
     ):  # fmt: skip
         assert said in text, said
     written = c.save(tmp_path / "out")
