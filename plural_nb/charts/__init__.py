@@ -2,11 +2,14 @@
 
 from plural_nb.charts.breakdown import means_by_group, shares_by_group
 from plural_nb.charts.chart import Chart
+from plural_nb.charts.dots import auc_dumbbells, coefficient_plot
 from plural_nb.charts.information import information_kept
 from plural_nb.charts.prefixes import prefix_tree
 from plural_nb.charts.renderer import enable_offline_renderer
 from plural_nb.charts.shares import humans_and_model
+from plural_nb.charts.steering import steering_heatmap
 from plural_nb.charts.trend import trend_lines
+from plural_nb.charts.voices import people_and_voices
 from plural_nb.charts.weights import weight_histogram
 
 # Altair's own default shows nothing in JupyterLab without internet, so importing charts sets one that does.
@@ -14,12 +17,16 @@ enable_offline_renderer()
 
 __all__ = [
     "Chart",
+    "auc_dumbbells",
+    "coefficient_plot",
     "enable_offline_renderer",
     "humans_and_model",
     "information_kept",
     "means_by_group",
+    "people_and_voices",
     "prefix_tree",
     "shares_by_group",
+    "steering_heatmap",
     "trend_lines",
     "weight_histogram",
 ]
