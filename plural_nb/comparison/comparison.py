@@ -97,8 +97,9 @@ class Comparison:
         low = [g for g, mass in self.captured_mass.items() if mass is not None and mass < CAPTURED_THRESHOLD]
         if len(self.groups) == 1 or not low:
             return captured_warning(self.a, self.b)
+        named = ", ".join(low[:4]) + (", …" if len(low) > 4 else "")
         return (
-            f"In {len(low)} of {len(self.groups)} groups ({', '.join(low[:4])}{', …' if len(low) > 4 else ''}) less than "
+            f"In {len(low)} of {len(self.groups)} groups ({named}) less than "
             "half of the model's probability fell on the options: don't lean on its shares there."
         )
 

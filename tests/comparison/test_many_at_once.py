@@ -115,6 +115,14 @@ def test_floors_know_design_effects_that_differ():
     assert found.p95 == pytest.approx(np.quantile(shown_, 0.95), rel=0.02)
 
 
+def test_an_exact_row_is_the_truth_and_samples_are_pooled_by_size():
+    p, q = np.array([[0.8], [0.2]]), np.array([[0.5], [0.5]])
+    n, exact = np.array([30.0]), np.array([np.inf])
+    assert simulate_pairs(p, q, (n, exact), 50, 0).truth == pytest.approx(q)
+    assert simulate_pairs(p, q, (exact, n), 50, 0).truth == pytest.approx(p)
+    assert simulate_pairs(p, q, (n, n * 2), 50, 0).truth[0, 0] == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize("pairs", [1, 200])
 def test_simulated_samples_are_multinomial(pairs):
     truth = np.tile(np.array([[0.7], [0.2], [0.07], [0.03]]), pairs)
