@@ -68,14 +68,18 @@ class Chart:
             json.dumps({k.mark: f"{k.name}, outlined" if k.mark == "model" else k.name for k in self.keys})
             + "[datum.value]"
         )
-        shown = [key.mark for key in self.keys]
-        encoding = spec["layer"][0]["encoding"]
+        encodings = [layer.get("encoding", {}) for layer in spec["layer"]]
+        encoding: dict[str, Any] = next((one for one in encodings if "fill" in one), {})
         # A chart that names its marks where they stand has nothing for a legend to explain.
-        for name in [channel for channel in ("fill", "fillOpacity", "stroke") if channel in encoding]:
+        for name in [channel for channel in ("fill", "fillOpacity", "stroke", "shape") if channel in encoding]:
             channel = encoding[name]
-            if name != "fillOpacity" and any(key.muted for key in self.keys if key.mark == "model"):
+            shown = [key.mark for key in self.keys if key.mark in channel["scale"]["domain"]]
+            if name in ("fill", "stroke") and any(key.muted for key in self.keys if key.mark == "model"):
                 channel["scale"]["range"] = [channel["scale"]["range"][0], MUTED]
-            channel["legend"] = {"title": None, "orient": "top", "labelExpr": label, "values": shown}
+            channel["legend"] = {
+                "title": None, "orient": "top", "labelExpr": label, "values": shown, "symbolOpacity": 1,
+                "symbolStrokeWidth": 1.75,
+            }  # fmt: skip
         if titled:
             line = int(width / 6.6)
             whiskers = [f"{key.name}: {key.whisker}." for key in self.keys if key.whisker]

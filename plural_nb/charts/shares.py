@@ -19,6 +19,7 @@ LEAST_CAPTURED_MASS = 0.5
 _COLUMNS = (("option_text", "Option"), ("name", "Who"), ("label", "Share"), ("range", "From – to"), ("note", "Note"))
 LABEL_MARGIN = 46
 _WHO = ["humans", "model"]
+_Spread = list[tuple[float, float]] | None
 _BAR = 19
 _LINE = 17
 
@@ -33,8 +34,9 @@ def humans_and_model(
     title: the question's text where empty.
 
     Humans have solid bars and the interval of their sample as a whisker with caps. A model has outlined bars; a single
-    answer of it is exact for its prompt, and the dotted whisker is its range over orders and wordings. Where less
-    than half of its probability fell on the options, its bars are grey and a note says so.
+    answer of it is exact for its prompt, and the dotted whisker with diamonds is its range over orders and wordings;
+    personas have both whiskers where several orders or wordings were asked. Where less than half of a model's
+    probability fell on the options, its bars are grey and a note says so.
 
     Raises PluralError when the two do not have the same options.
 
@@ -45,13 +47,14 @@ def humans_and_model(
     'Tea? People (people, Everyone; n = 100): Yes 30%, No 70%.'
     """
     sides = _sides(comparison, model)
+    spreads = _spreads(comparison)
     humans = sides[0]
     labels = [wrapped(option) for option in humans.options]
     rows, keys, notes, told = [], [], [], []
-    for mark, shares in zip(("humans", "model"), sides, strict=False):
+    for mark, shares, spread in zip(("humans", "model"), sides, spreads, strict=False):
         muted = shares.captured_mass is not None and shares.captured_mass < LEAST_CAPTURED_MASS
-        keys.append(Key(mark, _who(shares), _whisker(shares), muted))
-        rows += _rows(shares, mark, labels, muted=muted)
+        keys.append(Key(mark, _who(shares), _whisker(shares, spread), muted))
+        rows += _rows(shares, mark, labels, spread, muted=muted)
         told.append(_told(shares))
         if muted:
             notes.append(
@@ -102,11 +105,27 @@ def _sides(comparison: Comparison | Shares, model: Shares | None) -> tuple[Share
     return both
 
 
-def _rows(shares: Shares, mark: str, labels: list[list[str]], *, muted: bool) -> list[dict[str, Any]]:
+def _spreads(comparison: Comparison | Shares) -> list[_Spread]:
+    """Lowest and highest share of each option over orders and wordings, where a side's interval is not that already."""
+    if isinstance(comparison, Shares):
+        return [None, None]
+    found: list[_Spread] = []
+    for side in (comparison.measured.pairs.a, comparison.measured.pairs.b):
+        ends = [] if side.shares.exact else list(zip(*(end.to_list() for end in side.spread()), strict=True))
+        found.append(ends if ends and not any(low != low for low, _ in ends) else None)
+    return found
+
+
+def _rows(
+    shares: Shares, mark: str, labels: list[list[str]], spread: _Spread = None, *, muted: bool
+) -> list[dict[str, Any]]:
     rows = []
     for place, (option, lines) in enumerate(zip(shares.options, labels, strict=True)):
         share, low, high = (float(a[0, place]) for a in (shares.share, shares.low, shares.high))
         ranged = not shares.exact or high - low > 1e-12
+        # Only where there is a second kind of whisker do rows carry it.
+        over = {} if spread is None else {"spread_low": spread[place][0], "spread_high": spread[place][1]}
+        told = "" if spread is None else " – ".join(map(percent, spread[place]))
         rows.append({
             "option": "\n".join(lines),
             "option_text": option,
@@ -116,12 +135,16 @@ def _rows(shares: Shares, mark: str, labels: list[list[str]], *, muted: bool) ->
             "share": share,
             "low": low if ranged else None,
             "high": high if ranged else None,
-            "end": max(share, high if ranged else share),
+            "end": max(share, high if ranged else share, *over.values()),
             "whisker": ("spread" if shares.exact else "interval") if ranged else "none",
             "label": percent(share),
             "range": f"{percent(low)} – {percent(high)}" if ranged else "",
             "muted": muted,
-            "note": "; ".join(["exact for this prompt"] * shares.exact + ["greyed"] * muted),
+            "note": "; ".join(
+                ["exact for this prompt"] * shares.exact + [f"orders and wordings: {told}"] * bool(told)
+                + ["greyed"] * muted
+            ),
+            **over,
         })  # fmt: skip
     return rows
 
@@ -184,6 +207,8 @@ def _spec(lines: int) -> dict[str, Any]:
 
     colours = by_who([HUMANS, MODELS])
     interval, spread = "datum.whisker == 'interval'", "datum.whisker == 'spread'"
+    both = "isValid(datum.spread_low)"
+    least, most = ({"field": end, "type": "quantitative"} for end in ("spread_low", "spread_high"))
     low, high = ({"field": end, "type": "quantitative"} for end in ("low", "high"))
     frame = {"type": "bar", "strokeWidth": 1.75, "strokeJoin": "round"}
     grey = {**frame, "fill": MUTED, "fillOpacity": 0.28, "stroke": MUTED, "strokeDash": [3, 3]}
@@ -211,6 +236,9 @@ def _spec(lines: int) -> dict[str, Any]:
             layer(dotted, spread, x=low, x2={"field": "high"}),
             layer(diamond, spread, x=low),
             layer(diamond, spread, x=high),
+            layer(dotted, both, x=least, x2={"field": "spread_high"}),
+            layer(diamond, both, x=least),
+            layer(diamond, both, x=most),
             layer(
                 {"type": "text", "align": "left", "baseline": "middle", "dx": 9},
                 x={"field": "end", "type": "quantitative"},
@@ -231,9 +259,10 @@ def _who(shares: Shares) -> str:
     return f"{shares.source.name}{personas}"
 
 
-def _whisker(shares: Shares) -> str:
+def _whisker(shares: Shares, spread: _Spread = None) -> str:
     if not shares.exact:
-        return f"whisker: {shares.level:.0%} interval"
+        dotted = "; dotted: range over orders and wordings" if spread is not None else ""
+        return f"whisker: {shares.level:.0%} interval{dotted}"
     ranged = bool((shares.high - shares.low > 1e-12).any())
     return "exact for this prompt" + ("; dotted: range over orders and wordings" if ranged else "")
 
