@@ -24,6 +24,7 @@ def findings(humans: Shares, comparison: Comparison | None) -> list[dict[str, st
                 "more": f"0: the same shares; 1: nothing in common. {noise(comparison)}",
             }
         )
+        found.append(more_than_noise(comparison))
         mass = comparison.b.captured_mass
         if mass is not None:
             found.append(
@@ -40,6 +41,17 @@ def findings(humans: Shares, comparison: Comparison | None) -> list[dict[str, st
             )
     found += [side for side in map(_no_opinion, [humans, *([comparison.b] if comparison else [])]) if side]
     return found
+
+
+def more_than_noise(comparison: Comparison) -> dict[str, str]:
+    """Return the verdict on the only group: yes, no or cannot tell, and why."""
+    verdict = comparison.verdict
+    said = {"beyond noise": "Yes", "within noise": "No", "exact": "No noise"}
+    return {
+        "name": "More than noise?",
+        "value": said.get(verdict.word, "Cannot tell"),
+        "more": verdict.sentence(),
+    }
 
 
 def noise(comparison: Comparison) -> str:

@@ -77,6 +77,9 @@ def test_the_panel_shows_what_the_library_computes(panel: Panel, small_model: Pa
     np.testing.assert_allclose(shown, np.concatenate([both.a.share[0], both.b.share[0]]), rtol=1e-9)
     assert one.findings[0]["value"] == f"{both.distances['js_distance']:.2f}"
     assert "Jensen–Shannon" in one.findings[0]["name"]
+    assert one.findings[1]["name"] == "More than noise?"
+    assert one.findings[1]["value"] == ("Yes" if both.verdict.word == "beyond noise" else "Cannot tell")
+    assert one.findings[1]["more"] == both.verdict.sentence()
     assert [row["share"] for row in one.view.rows] == pytest.approx(list(shown))
     assert one.status["kind"] == "ready"
     assert one.seen["replies"][0]["text"].endswith("Answer:")
