@@ -45,7 +45,10 @@ def distance_interval(
         # |L| ≤ 2·√Q·D by Cauchy and Schwarz, which an L that is a rest of rounding and curvature must not exceed; the
         # allowance is for distances that are no quadratic form where they are large.
         most = 2 * (1 + 4 * np.sqrt(np.minimum(seen, 1))) * np.sqrt(noise)
-        linear = np.clip(linear, -most, most) * wide
+        linear = np.clip(linear, -most, most)
+        if options == 2:  # on one line, noise and difference have the same or opposite directions: |L| is no less
+            linear = np.copysign(np.maximum(np.abs(linear), 2 * np.sqrt(noise)), linear)
+        linear = linear * wide
         left = np.square(linear) / 4 - noise * np.square(wide) + seen
         fits = (left > 0) | (options == 2)
         root = np.maximum(np.where(fits, np.sqrt(np.maximum(left, 0)) - linear / 2, 0), 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -205,8 +206,18 @@ def _normal(covariance: Floats, draws: int, seed: int) -> Floats:
     """(K, C, R) normal draws with the covariances."""
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-    z = np.random.default_rng(seed).standard_normal((covariance.shape[1], draws))
-    return np.ascontiguousarray(np.moveaxis(root @ z, 1, 0))
+    return np.ascontiguousarray(np.moveaxis(root @ _stratified(covariance.shape[1], draws, seed), 1, 0))
+
+
+@lru_cache(maxsize=16)
+def _stratified(K: int, draws: int, seed: int) -> Floats:
+    """(K, R) standard normal numbers, one in each of R equal parts of the distribution in every row, shuffled.
+
+    All pairs share them, so that chance in them would bend every pair's 95th percentile alike.
+    """
+    r = np.random.default_rng(seed)
+    parts = np.stack([r.permutation(draws) for _ in range(K)])
+    return np.asarray(special.ndtri((parts + r.random((K, draws))) / draws))
 
 
 def _quantile(values: Numbers, level: float) -> Floats:
