@@ -243,7 +243,8 @@ def _shares_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--lonely", choices=("fail", "centre", "scale", "skip"), default="fail", help="single-PSU strata")
     kinds = ("logit", "korn-graubard", "wald", "arcsine", "wilson")
     sub.add_argument("--interval", choices=kinds, default="logit", help="default: logit")
-    sub.add_argument("--missing", action="append", metavar="TEXT", help="a text that means no answer (default: NA)")
+    sub.add_argument("--missing", action="append", metavar="TEXT", help="a text that means no answer, besides empty "
+                     "cells; repeat for more (default: NA)")  # fmt: skip
 
 
 def _shares(args: argparse.Namespace) -> int:

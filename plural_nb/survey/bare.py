@@ -29,7 +29,8 @@ class Roles:
     where: a condition in SQL on the columns ("age >= 30 AND region = 'North'"): the domain that is spoken about.
     replicates: a pattern that the names of the replicate weights match ("rep*"); the weight itself is not among them.
     scale, rscales, centre: of the replicates; rscales is a file of numbers, one per replicate.
-    df: degrees of freedom that the documentation states. missing: texts that mean no answer, besides empty cells.
+    df: degrees of freedom that the documentation states.
+    missing: texts that mean no answer and no group, besides empty cells; in the design only empty cells and NA do.
     """
 
     question: str
@@ -58,13 +59,19 @@ def answers_from_table(path: Path | str, roles: Roles) -> tuple[Answers, Groups 
     outside `where` stay in the design. Raises SurveyError for a file or column that cannot be used.
     """
     path = Path(path).expanduser()
-    table = BareTable(path, roles.missing)
+    table = BareTable(path)
     condition = _condition(roles.where, table) if roles.where else None
     replicate_names = _replicate_names(roles, table)
     named = [roles.question, roles.by, roles.weight, roles.stratum, roles.psu, roles.fpc]
     columns = [*filter(None, named), *(condition[1] if condition else ()), *replicate_names]
-    frame = table.read(list(dict.fromkeys(columns)))
-    design = _design(frame, roles, replicate_names, path)
+    whole = table.read(list(dict.fromkeys(columns)))
+    # A code that means no answer may well be the name of a PSU, so no such code is missing in the design's columns.
+    of_design = [c for c in dict.fromkeys((*named[2:], *replicate_names)) if c]
+    parts = table.cells(whole.select(of_design), MISSING)
+    design = _design(parts, roles, replicate_names, path, whole.height)
+    spoken_of = [c for c in whole.columns if c in named[:2] or c not in of_design]
+    frame = table.cells(whole.select(spoken_of), roles.missing)
+    frame = frame.with_columns(parts[c] for c in of_design if c not in spoken_of)
     places, options = table.places(frame[roles.question], "option")
     spoken = [option.label for option in options if option.substantive]
     if len(spoken) < 2:
@@ -87,6 +94,8 @@ def answers_from_table(path: Path | str, roles: Roles) -> tuple[Answers, Groups 
         place[kept] = np.arange(len(kept))
         groups = Groups(tuple(levels[i].label for i in kept), place[group_places])
     source = Source("humans", path.name, "weighted" if roles.weight else "unweighted")
+    if roles.replicates and not roles.weight:
+        table.notes.append("no weight was named, so shares are of unweighted people while the replicates are weighted")
     design = replace(design, note="; ".join(dict.fromkeys(table.notes)))
     answers = Answers.from_places(
         question, places, design=design, domain=domain, source=source, about=roles.where or "Everyone"
@@ -137,7 +146,7 @@ def _replicate_names(roles: Roles, table: BareTable) -> list[str]:
     return names
 
 
-def _design(frame: pl.DataFrame, roles: Roles, replicate_names: list[str], path: Path) -> Design:
+def _design(frame: pl.DataFrame, roles: Roles, replicate_names: list[str], path: Path, rows: int) -> Design:
     def figures(column: str, what: str) -> Floats:
         return numbers(frame[column], where=f"{path.name}, the {what} column {column!r}")
 
@@ -167,7 +176,7 @@ def _design(frame: pl.DataFrame, roles: Roles, replicate_names: list[str], path:
         figures(roles.weight, "weight") if roles.weight else None,
         labels(roles.stratum, "stratum"),
         labels(roles.psu, "PSU"),
-        n=frame.height,
+        n=rows,
         fpc=figures(roles.fpc, "fpc") if roles.fpc else None,
         weight_name=f"{path.name}, column {roles.weight!r}" if roles.weight else "",
         lonely=roles.lonely,

@@ -23,14 +23,14 @@ _SUFFIXES = (".csv", ".tsv", ".parquet", ".feather", ".arrow", *LABELLED)
 
 
 class BareTable:
-    """The columns of a file: their names at once, their cells when read. Cells that mean "missing" are null.
+    """The columns of a file: their names at once, their cells when read.
 
-    missing: texts that mean no answer. What codes mean is known from a codebook beside the file, or from the labels it
-    carries; `notes` says what was taken from where.
+    What codes mean is known from a codebook beside the file, or from the labels it carries; `notes` says what was taken
+    from where.
     """
 
-    def __init__(self, path: Path, missing: Sequence[str]) -> None:
-        self.path, self.missing = path, [*dict.fromkeys(("", *missing))]
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.notes: list[str] = []
         suffix = path.suffix.lower()
         if path.is_dir():
@@ -65,7 +65,7 @@ class BareTable:
                 )
 
     def read(self, columns: list[str]) -> pl.DataFrame:
-        """Return these columns; SurveyError for one that is not there."""
+        """Return these columns as they stand in the file; SurveyError for one that is not there."""
         for column in columns:
             if self._text and f"{column}_duplicated_0" in self.names:
                 raise SurveyError(f"{self.path.name} has two columns {column!r}. Rename one of them.")
@@ -85,20 +85,24 @@ class BareTable:
                 frame = self._scan.collect().select(columns) if whole else self._scan.select(columns).collect()
         if frame.is_empty():
             raise SurveyError(f"{self.path.name} has no rows.")
-        texts = frame.select(pl.col(pl.String)).columns
-        frame = frame.with_columns(
-            pl.when(pl.col(c).is_in(self.missing)).then(None).otherwise(pl.col(c)).alias(c) for c in texts
-        )
-        numeric = [c for c in frame.columns if frame.schema[c].is_numeric()]
-        codes = [float(text) for text in self.missing if _number(text)]
-        frame = frame.with_columns(
-            pl.when(pl.col(c).cast(pl.Float64).is_in(codes) | pl.col(c).cast(pl.Float64).is_nan())
-            .then(None)
-            .otherwise(pl.col(c))
-            .alias(c)
-            for c in numeric
-        )
-        return frame.select(natural(frame[c]) if self._text else frame[c] for c in frame.columns)
+        return frame
+
+    def cells(self, frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
+        """Return columns that were read, numbers as numbers, null where a cell is empty or is one of `missing`."""
+        texts = ["", *missing]
+        codes = [float(text) for text in missing if _number(text)]
+
+        def cleaned(column: pl.Series) -> pl.Series:
+            if isinstance(column.dtype, pl.String | pl.Categorical | pl.Enum):
+                column = _blanked(column, column.cast(pl.String).is_in(texts))
+            # NA among numbers would keep them texts.
+            column = natural(column) if self._text else column
+            if column.dtype.is_numeric():
+                number = column.cast(pl.Float64)
+                column = _blanked(column, number.is_in(codes) | number.is_nan())
+            return column
+
+        return frame.select(cleaned(column) for column in frame)
 
     def places(self, column: pl.Series, what: str) -> tuple[Ints, tuple[Option, ...]]:
         """Return the place of each row's option (-1 where it is missing), and the options.
@@ -113,6 +117,10 @@ class BareTable:
             options, missing = known
             where = f"{self.path.name}, column {name!r}"
             return np.asarray(encode(column, options, where=where, missing=missing), dtype=np.int64), options
+        if column.dtype.is_nested() or column.dtype == pl.Binary:
+            raise SurveyError(
+                f"{self.path.name}, column {name!r} holds {column.dtype}, not one value per row, so it has no {what}s."
+            )
         values = column.drop_nulls().unique().sort().to_list()
         if len(values) > _MOST_OPTIONS:
             raise SurveyError(
@@ -178,6 +186,10 @@ class _readable:  # noqa: N801
                 f"{self.path.name} cannot be read as {self.path.suffix.lower()}: {first}. It may be damaged, empty or "
                 "saved in another form; text files must be UTF-8."
             ) from None
+
+
+def _blanked(column: pl.Series, gone: pl.Series) -> pl.Series:
+    return pl.select(pl.when(gone).then(None).otherwise(column).alias(column.name)).to_series()
 
 
 def _without_missing(column: pl.Series, variable: Variable) -> pl.Series:

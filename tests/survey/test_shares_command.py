@@ -211,6 +211,39 @@ def test_a_codebook_beside_the_file_gives_labels_and_missing_codes(shares, tmp_p
     assert "tea.toml is not used as a codebook" in capsys.readouterr().err
 
 
+def test_a_code_that_means_no_answer_is_still_the_name_of_a_psu_or_a_weight(shares, tmp_path):
+    frame = pl.DataFrame({"q": [1, 2, 9, 1, 2, 1], "s": [9, 9, 9, 1, 1, 1], "p": [1, 2, 9, 1, 9, 9], "w": [9.0] * 6})
+    frame.write_csv(tmp_path / "a.csv")
+    design = ("--strata", "s", "--psu", "p", "--weight", "w", "--missing", "9", "--json")
+    found = json.loads(shares(tmp_path / "a.csv", "--question", "q", *design))
+    blank = frame.with_columns(pl.col("q").replace(9, None), pl.col("s", "p") + 100)
+    blank.write_csv(tmp_path / "b.csv")
+    assert found == json.loads(shares(tmp_path / "b.csv", "--question", "q", *design[:-3], "--json"))
+    assert [row["n"] for row in found] == [5, 5]
+    light = json.loads(shares(tmp_path / "a.csv", "--question", "q", *design, "--where", "w > 8 AND q = 1"))
+    assert [row["n"] for row in light] == [3, 3]
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Categorical, pl.Enum(["Yes", "NA", "No"])])
+def test_na_is_no_answer_in_texts_of_any_type(shares, tmp_path, kind):
+    frame = pl.DataFrame({"q": pl.Series(["Yes", "No", "NA", None, "No"], dtype=kind)})
+    for name, write in (("a.parquet", frame.write_parquet), ("a.feather", frame.write_ipc)):
+        write(tmp_path / name)
+        found = json.loads(shares(tmp_path / name, "--question", "q", "--json"))
+        assert {row["option"]: row["n"] for row in found} == {"Yes": 3, "No": 3}
+
+
+def test_replicates_without_a_weight_are_said(tmp_path, capsys):
+    pl.DataFrame({"q": [1, 2], "r1": [2.0, 0.0], "r2": [0.0, 2.0]}).write_csv(tmp_path / "a.csv")
+    assert main(["shares", str(tmp_path / "a.csv"), "--question", "q", "--replicates", "r*", "--scale", "1"]) == 0
+    assert "no weight was named" in capsys.readouterr().err
+
+
+def test_a_column_of_lists_is_no_question(wrong, tmp_path):
+    pl.DataFrame({"q": [[1], [2]]}).write_parquet(tmp_path / "a.parquet")
+    assert "not one value per row" in wrong(tmp_path / "a.parquet", "--question", "q")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
