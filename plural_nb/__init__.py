@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from plural_nb.comparison.contamination import contamination
     from plural_nb.comparison.demographics import demographic_baseline
     from plural_nb.comparison.experiment import before_and_after
+    from plural_nb.comparison.halves import split_halves
     from plural_nb.comparison.heterogeneity import heterogeneity
     from plural_nb.comparison.published import published
     from plural_nb.comparison.sample import Sample
@@ -71,8 +72,11 @@ if TYPE_CHECKING:
     from plural_nb.survey.tabulation import tabulate
     from plural_nb.survey.trait import Trait
     from plural_nb.survey.weighting import rake
+    from plural_nb.widgets.alpha_sweep import AlphaSweep
     from plural_nb.widgets.browser import SurveyBrowser
+    from plural_nb.widgets.candidate_table import CandidateTable
     from plural_nb.widgets.explorer import Explorer
+    from plural_nb.widgets.jury_builder import JuryBuilder
 
 __version__ = "0.1.0"
 
@@ -89,6 +93,7 @@ _HOME = {
     "contamination": "comparison.contamination",
     "demographic_baseline": "comparison.demographics",
     "before_and_after": "comparison.experiment",
+    "split_halves": "comparison.halves",
     "heterogeneity": "comparison.heterogeneity",
     "published": "comparison.published",
     "Sample": "comparison.sample",
@@ -149,20 +154,26 @@ _HOME = {
     "tabulate": "survey.tabulation",
     "Trait": "survey.trait",
     "rake": "survey.weighting",
+    "AlphaSweep": "widgets.alpha_sweep",
     "SurveyBrowser": "widgets.browser",
+    "CandidateTable": "widgets.candidate_table",
     "Explorer": "widgets.explorer",
+    "JuryBuilder": "widgets.jury_builder",
 }
 
 __all__ = [
+    "AlphaSweep",
     "Annotations",
     "Answers",
     "BeforeAndAfter",
     "Benchmarks",
     "Cancelled",
+    "CandidateTable",
     "Comparison",
     "Decision",
     "Design",
     "Explorer",
+    "JuryBuilder",
     "Model",
     "ModelCrashed",
     "ModelError",
@@ -220,6 +231,7 @@ __all__ = [
     "score",
     "simulate_labelling",
     "sortition",
+    "split_halves",
     "steerability",
     "surveys",
     "sweep",
