@@ -54,10 +54,16 @@ if TYPE_CHECKING:
     from plural_nb.jury.switches import Switches, switches
     from plural_nb.jury.utilities import Utilities
     from plural_nb.jury.welfare import welfare
+    from plural_nb.personas.coefficients import coefficients
     from plural_nb.personas.crossing import crossed
+    from plural_nb.personas.fidelity import agreement, pattern
+    from plural_nb.personas.hiding import hide_at_random, hide_levels, hide_questions, plan_missing
     from plural_nb.personas.personas import Personas
     from plural_nb.personas.rectify import rectify
+    from plural_nb.personas.steered import steer
+    from plural_nb.personas.steering import steering
     from plural_nb.personas.template import Template
+    from plural_nb.personas.unasked import ask_hidden, predict, recover
     from plural_nb.silicon.finding import find_models
     from plural_nb.silicon.gguf import ModelFile
     from plural_nb.silicon.model import Model, open_model
@@ -77,6 +83,8 @@ if TYPE_CHECKING:
     from plural_nb.widgets.candidate_table import CandidateTable
     from plural_nb.widgets.explorer import Explorer
     from plural_nb.widgets.jury_builder import JuryBuilder
+    from plural_nb.widgets.persona_studio import PersonaStudio
+    from plural_nb.widgets.steering_matrix import SteeringMatrix
 
 __version__ = "0.1.0"
 
@@ -87,8 +95,8 @@ _HOME = {
     "benchmark": "comparison.benchmarking",
     "Benchmarks": "comparison.benchmarks",
     "classify": "comparison.classification",
-    "Comparison": "comparison.comparison",
     "compare": "comparison.comparison",
+    "Comparison": "comparison.comparison",
     "constraint": "comparison.constraint",
     "contamination": "comparison.contamination",
     "demographic_baseline": "comparison.demographics",
@@ -97,23 +105,22 @@ _HOME = {
     "heterogeneity": "comparison.heterogeneity",
     "published": "comparison.published",
     "Sample": "comparison.sample",
-    "Scoreboard": "comparison.scoreboard",
     "score": "comparison.scoreboard",
+    "Scoreboard": "comparison.scoreboard",
     "steerability": "comparison.scoreboard",
-    "SurveyDistances": "comparison.survey_distances",
     "compare_survey": "comparison.survey_distances",
+    "SurveyDistances": "comparison.survey_distances",
     "tails": "comparison.tails",
     "Cancelled": "errors",
     "ModelCrashed": "errors",
     "ModelError": "errors",
     "PluralError": "errors",
     "SurveyError": "errors",
-    "krippendorff": "survey.agreement",
     "Annotations": "jury.annotations",
     "amplify": "jury.composition",
     "reversing": "jury.composition",
-    "Decision": "jury.decision",
     "decide": "jury.decision",
+    "Decision": "jury.decision",
     "decisions": "jury.decision",
     "fanatics": "jury.fanatics",
     "group_switches": "jury.groups",
@@ -131,22 +138,35 @@ _HOME = {
     "switches": "jury.switches",
     "Utilities": "jury.utilities",
     "welfare": "jury.welfare",
+    "coefficients": "personas.coefficients",
     "crossed": "personas.crossing",
+    "agreement": "personas.fidelity",
+    "pattern": "personas.fidelity",
+    "hide_at_random": "personas.hiding",
+    "hide_levels": "personas.hiding",
+    "hide_questions": "personas.hiding",
+    "plan_missing": "personas.hiding",
     "Personas": "personas.personas",
     "rectify": "personas.rectify",
+    "steer": "personas.steered",
+    "steering": "personas.steering",
     "Template": "personas.template",
+    "ask_hidden": "personas.unasked",
+    "predict": "personas.unasked",
+    "recover": "personas.unasked",
     "find_models": "silicon.finding",
     "ModelFile": "silicon.gguf",
     "Model": "silicon.model",
     "open_model": "silicon.model",
+    "krippendorff": "survey.agreement",
     "Design": "survey.design",
     "read_distributions": "survey.distributions",
     "download_survey": "survey.library",
     "load_survey": "survey.library",
     "surveys": "survey.library",
+    "ask_for": "survey.question",
     "Option": "survey.question",
     "Question": "survey.question",
-    "ask_for": "survey.question",
     "read_survey": "survey.reading",
     "Shares": "survey.shares",
     "Population": "survey.survey",
@@ -159,6 +179,8 @@ _HOME = {
     "CandidateTable": "widgets.candidate_table",
     "Explorer": "widgets.explorer",
     "JuryBuilder": "widgets.jury_builder",
+    "PersonaStudio": "widgets.persona_studio",
+    "SteeringMatrix": "widgets.steering_matrix",
 }
 
 __all__ = [
@@ -179,6 +201,7 @@ __all__ = [
     "ModelError",
     "ModelFile",
     "Option",
+    "PersonaStudio",
     "Personas",
     "PluralError",
     "Pool",
@@ -189,6 +212,7 @@ __all__ = [
     "Scoreboard",
     "Shares",
     "Source",
+    "SteeringMatrix",
     "Survey",
     "SurveyBrowser",
     "SurveyDistances",
@@ -198,11 +222,14 @@ __all__ = [
     "Template",
     "Trait",
     "Utilities",
+    "agreement",
     "amplify",
     "ask_for",
+    "ask_hidden",
     "before_and_after",
     "benchmark",
     "classify",
+    "coefficients",
     "compare",
     "compare_survey",
     "constraint",
@@ -217,22 +244,31 @@ __all__ = [
     "group_switches",
     "groups_at",
     "heterogeneity",
+    "hide_at_random",
+    "hide_levels",
+    "hide_questions",
     "inequality",
     "krippendorff",
     "load_survey",
     "open_model",
+    "pattern",
+    "plan_missing",
+    "predict",
     "published",
     "rake",
     "read_distributions",
     "read_survey",
     "read_utilities",
+    "recover",
     "rectify",
     "reversing",
     "score",
     "simulate_labelling",
     "sortition",
     "split_halves",
+    "steer",
     "steerability",
+    "steering",
     "surveys",
     "sweep",
     "switches",

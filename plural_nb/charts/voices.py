@@ -26,7 +26,7 @@ _BAR = 15
 
 def people_and_voices(
     humans: Shares, voices: Mapping[str, Shares] | None = None, *, baseline: Shares | None = None,
-    baseline_name: str = "Regression on the same traits, no model", waiting: str = "", title: str = "",
+    baseline_name: str = "Regression, no model", waiting: str = "", title: str = "",
 ) -> Chart:  # fmt: skip
     """Draw the share of each option among people, beside that of up to three voices and of a regression.
 
