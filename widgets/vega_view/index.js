@@ -129,7 +129,11 @@ function render({ model, el }) {
     if (!embed || signal.aborted) return;
     const rows = model.get("rows");
     const available = Math.floor(plot.clientWidth);
-    if (!rows.length || available < 40) return;
+    if (!rows.length || available < 40) {
+      // Hidden: what changes meanwhile is drawn when there is a width again, even the same one.
+      if (available < 40) width = 0;
+      return;
+    }
     if (busy) {
       again = true;
       return;
