@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 RUNS = 3
+KEYS = 30
 
 
 def main() -> None:
@@ -132,8 +133,49 @@ def leximin() -> list[float]:
 
 
 def slider() -> list[float]:
-    """Milliseconds from key to pixels."""
-    raise NotImplementedError("the slider is measured in a browser once the widget of the sweep is there")
+    """Milliseconds from key to pixels: 30 presses on the slider of a saved page, from the key's own time stamp to after
+    the frame in which what is written beside the slider has changed."""
+    import tempfile
+    from pathlib import Path
+
+    import plural_nb as pnb
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from lab_session import chromium
+
+    survey = pnb.load_survey("teaching")
+    rated = [key for key in survey.questions if key.startswith("rate_")]
+    panel = pnb.AlphaSweep(pnb.Utilities.from_survey(survey, rated), by="region")
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 1400})
+        page.goto(panel.save(Path(folder) / "sweep.html").as_uri())
+        page.evaluate(_WATCH)
+        page.get_by_role("slider").focus()
+        for _ in range(KEYS + 5):
+            page.keyboard.press("ArrowRight")
+            page.wait_for_timeout(120)
+        found: list[float] = page.evaluate("window.took")
+    if len(found) != KEYS + 5:
+        raise RuntimeError(f"{len(found)} of {KEYS + 5} keys changed what is shown")
+    # The first few wake the page up.
+    return found[5:]
+
+
+# A frame is on its way to the screen when the first task after its animation callbacks runs.
+_WATCH = """() => {
+    window.took = [];
+    const said = document.querySelector('.pnb-at');
+    addEventListener('keydown', (key) => {
+        const before = said.textContent;
+        requestAnimationFrame(() => {
+            const channel = new MessageChannel();
+            channel.port1.onmessage = () => {
+                if (said.textContent !== before) window.took.push(performance.now() - key.timeStamp);
+            };
+            channel.port2.postMessage(null);
+        });
+    }, true);
+}"""
 
 
 def timed(work: Callable[[], object]) -> list[float]:

@@ -50,6 +50,7 @@ function render({ model, el }) {
   const grid = () => (welfare() ? tables().alpha : tables().tau);
   // What the slider shows right now; the kernel hears of it on release.
   let place = 0;
+  let held = false;
 
   // Which rule, which scale
   const radios = (/** @type {string} */ trait, /** @type {string} */ legend, /** @type {[string, string, string][]} */ entries) => {
@@ -75,7 +76,9 @@ function render({ model, el }) {
   const ribbon = make("div", { class: "pnb-ribbon", "aria-hidden": "true" });
   const axis = make("div", { class: "pnb-slider-axis", "aria-hidden": "true" });
   const slider = make("input", { type: "range", id: `${id}-slider`, min: "0", step: "1", class: "pnb-range",
-    input: () => move(Number(slider.value)), change: () => release() });
+    input: () => move(Number(slider.value)), change: () => held || release(),
+    // Every press of a key is a change of its own: it is told when the key is let go, not while it repeats.
+    keydown: () => (held = true), keyup: () => letGo(), blur: () => letGo() });
   const headline = make("p", { class: "pnb-headline" });
   const detail = make("p", { class: "pnb-hint" });
 
@@ -368,8 +371,12 @@ function render({ model, el }) {
   };
   const release = () => {
     settle();
-    if (welfare()) set("place", place);
-    else set("tau", grid().at[place]);
+    const [name, value] = welfare() ? ["place", place] : ["tau", grid().at[place]];
+    if (model.get(name) !== value) set(name, value);
+  };
+  const letGo = () => {
+    if (held && usable()) release();
+    held = false;
   };
   /** Take the place from the model. */
   const take = () => {
