@@ -69,7 +69,7 @@ def test_both_are_fitted_to_the_same_people(survey: Survey) -> None:
 
 
 def test_no_clear_sign_is_called_unclear_and_other_rows_are_refused(survey: Survey) -> None:
-    few = np.arange(survey.n) < 40
+    few = np.arange(survey.n) < 14
     found = coefficients(survey.answers("tea").within(few), silicon(survey, -1.0), survey, ["home"], option="Yes")
     assert found.table()["sign"].to_list() == ["unclear"]
     short = Answers.from_places(survey.questions["tea"], [0, 1])
