@@ -81,9 +81,11 @@ if TYPE_CHECKING:
     from plural_nb.widgets.alpha_sweep import AlphaSweep
     from plural_nb.widgets.browser import SurveyBrowser
     from plural_nb.widgets.candidate_table import CandidateTable
+    from plural_nb.widgets.compare_view import CompareView
     from plural_nb.widgets.explorer import Explorer
     from plural_nb.widgets.jury_builder import JuryBuilder
     from plural_nb.widgets.persona_studio import PersonaStudio
+    from plural_nb.widgets.scoreboard_view import ScoreboardView
     from plural_nb.widgets.steering_matrix import SteeringMatrix
 
 __version__ = "0.1.0"
@@ -177,9 +179,11 @@ _HOME = {
     "AlphaSweep": "widgets.alpha_sweep",
     "SurveyBrowser": "widgets.browser",
     "CandidateTable": "widgets.candidate_table",
+    "CompareView": "widgets.compare_view",
     "Explorer": "widgets.explorer",
     "JuryBuilder": "widgets.jury_builder",
     "PersonaStudio": "widgets.persona_studio",
+    "ScoreboardView": "widgets.scoreboard_view",
     "SteeringMatrix": "widgets.steering_matrix",
 }
 
@@ -191,6 +195,7 @@ __all__ = [
     "Benchmarks",
     "Cancelled",
     "CandidateTable",
+    "CompareView",
     "Comparison",
     "Decision",
     "Design",
@@ -210,6 +215,7 @@ __all__ = [
     "Quotas",
     "Sample",
     "Scoreboard",
+    "ScoreboardView",
     "Shares",
     "Source",
     "SteeringMatrix",

@@ -72,6 +72,21 @@ def heat_map(
     )
 
 
+def cells(found: SurveyDistances, distance: str) -> list[list[dict[str, Any]]]:
+    """Return the cells of all questions and groups, with depth: the value beside the largest, None where there is none.
+
+    A distance that no question has gives empty cells.
+    """
+    if distance not in found.distances:
+        return [
+            [{"value": None, "label": "–", "said": "", "depth": None} for _ in found.groups] for _ in found.questions
+        ]
+    values = found.distances[distance]["value"]
+    top = max((float(v) for v in values[np.isfinite(values)]), default=0.0) or 1.0
+    told = [[cell(found, q, g, distance) for g in range(len(found.groups))] for q in range(len(found.questions))]
+    return [[{**c, "depth": None if c["value"] is None else c["value"] / top} for c in line] for line in told]
+
+
 def cell(found: SurveyDistances, q: int, g: int, distance: str) -> dict[str, Any]:
     """Return one cell's value, label and whether it is beyond noise, in words."""
     value, p = float(found.distances[distance]["value"][q, g]), found.p_adjusted[q, g]

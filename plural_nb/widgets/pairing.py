@@ -1,0 +1,79 @@
+"""Pairing: what two contenders say to one question, or to all, set against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from plural_nb.answers import Answers
+from plural_nb.comparison.comparison import Comparison, compare
+from plural_nb.comparison.survey_distances import SurveyDistances, compare_survey
+from plural_nb.errors import PluralError, nearest
+from plural_nb.survey.survey import Population, Survey
+from plural_nb.widgets.contenders import Contender
+from plural_nb.widgets.questionnaire import Questionnaire
+
+
+class Pairing:
+    """Compares contenders on a survey's questions; tables of every question are made once and kept.
+
+    desk: knows what models have answered.
+    """
+
+    def __init__(self, survey: Survey, desk: Questionnaire) -> None:
+        self._survey = survey
+        self._desk = desk
+        self._tables: dict[tuple[str, str, str], SurveyDistances] = {}
+
+    def levels(self, by: str) -> tuple[str, ...]:
+        """Names of the groups of a trait; none without one."""
+        return self._survey.groups(by).names if by else ()
+
+    def compared(self, one: Contender, other: Contender, question: str, by: str, group: str) -> tuple[Comparison, str]:
+        """Return the comparison, in all groups of `by` or in one, and what must be said of it."""
+        a, b = (self.answers(who, question, by, group) for who in (one, other))
+        if not isinstance(a, Answers):
+            raise PluralError(f"{one.name!r} has an answer for each group; let it be the second source.")
+        if not by or group:
+            return compare(a, b), ""
+        if one.kind == "people":
+            return compare(a, b, by=self._survey.groups(by)), ""
+        label = self._survey.traits[by].label.lower()
+        return compare(a, b), f"{one.name} has no groups; put people first to break down by {label}."
+
+    def answers(self, who: Contender, question: str, by: str, group: str) -> Answers | Mapping[str, Answers]:
+        """Return what one says to a question, in one group where one is named."""
+        if who.kind == "model":
+            asked = self._survey.question(question)
+            known = self._desk.answers(who.model, [asked])
+            if not known:
+                raise PluralError(f"{who.name} has not answered {asked.label!r}.")
+            return known[asked.key]
+        if who.kind == "answers":
+            if question not in who.answers:
+                raise PluralError(f"{who.name} was not asked {question!r}. {nearest(question, who.answers)}")
+            given = who.answers[question]
+            if not isinstance(given, Answers):
+                return given.get(group, given)
+            # A row for each of the survey's people is parted as they are.
+            if not group or given.design.n != self._survey.n:
+                return given
+            return given.within(self._survey.groups(by).codes == self.levels(by).index(group))
+        picks = {trait: list(levels) for trait, levels in who.population.picks}
+        if group:
+            if group not in picks.get(by, [group]):
+                raise PluralError(f"{who.name} has nobody of {group!r}.")
+            picks[by] = [group]
+        source = self._survey if who.survey is None else who.survey
+        return source.answers(question, Population(picks))
+
+    def table(self, one: Contender, other: Contender, by: str) -> SurveyDistances:
+        """Return every question in every group, for people first and a model's answers second."""
+        answers: Mapping[str, Any] = other.answers
+        if other.kind == "model":
+            answers = self._desk.answers(other.model, [*self._survey.questions.values()])
+        key = one.name, other.name, by
+        if key not in self._tables or len(self._tables[key].questions) != len(answers):
+            population = one.population if one.population.picks else None
+            self._tables[key] = compare_survey(self._survey, answers, by=by or None, population=population)
+        return self._tables[key]

@@ -1,0 +1,355 @@
+"""ScoreboardView: models against populations at a glance; a chosen cell opens the pair."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import polars as pl
+import traitlets
+from ipywidgets import widget_serialization
+
+from plural_nb import resources
+from plural_nb.charts.chart import Chart
+from plural_nb.charts.export import FORMATS, as_bytes
+from plural_nb.charts.export import save as save_chart
+from plural_nb.charts.ranks import ranking_chart
+from plural_nb.comparison.scoreboard import MEASURES, Scoreboard, score
+from plural_nb.errors import PluralError, nearest
+from plural_nb.survey.survey import Survey
+from plural_nb.widgets import menus
+from plural_nb.widgets.cell_grid import CellGrid
+from plural_nb.widgets.compare_view import CompareView
+from plural_nb.widgets.contenders import PEOPLE, Contender, Given, contenders, taken
+from plural_nb.widgets.questionnaire import Questionnaire, Round
+from plural_nb.widgets.vega_view import VegaView
+
+EVERYBODY = "All alike"
+_MENU = {
+    "mean_js": "Mean Jensen–Shannon distance (less is nearer)",
+    "mean_total_variation": "Mean total variation (less is nearer)",
+    "simbench": "SimBench score (more is nearer)",
+    "representativeness": "Representativeness R (more is nearer; scales only)",
+}
+_READY = {"kind": "ready", "text": ""}
+_log = logging.getLogger(__name__)
+
+
+class ScoreboardView(anywidget.AnyWidget):
+    """The panel that scores models against populations; a cell, by mouse or arrow keys and Enter, opens the pair.
+
+    survey: a Survey, a name of `surveys()`, or a path.
+    models: by name, answers by question (as `score` takes them), an open Model, or a model's name or path, which is
+        asked every question in the background. The two demo models when None.
+    by: key of the trait whose levels are the populations; everyone together when None.
+    measure: "mean_js", "mean_total_variation", "simbench" or "representativeness". topics: as in `score`.
+
+    Traits can be set from code: `view.by = "region"`, `view.measure = "simbench"`; `view.open_pair("tuned", "North")`
+    opens a pair in `view.pair`, a `CompareView`. `board` is the `Scoreboard`, `data` its table, `code()` the cell that
+    rebuilds it, `save("ranking.png")` writes the ranking.
+
+    Raises SurveyError or PluralError when survey or models cannot be used; what goes wrong later is said in the panel.
+    """
+
+    _esm = resources.front("scoreboard_view") / "index.js"
+    _css = "\n".join(
+        (resources.front(name) / "style.css").read_text(encoding="utf-8")
+        for name in ("explorer", "survey_browser", "compare_view", "scoreboard_view")
+    )
+
+    by = traitlets.Unicode(help="trait of the populations; empty for everyone").tag(sync=True)
+    measure = traitlets.Enum(tuple(_MENU), "mean_js").tag(sync=True)
+    title = traitlets.Unicode().tag(sync=True)
+    trait_menu: Any = traitlets.List().tag(sync=True)
+    measure_menu: Any = traitlets.List().tag(sync=True)
+    opened: Any = traitlets.List(help="model and population of the open pair").tag(sync=True)
+
+    grid = traitlets.Instance(CellGrid).tag(sync=True, **widget_serialization)
+    view = traitlets.Instance(VegaView).tag(sync=True, **widget_serialization)
+    pair = traitlets.Instance(CompareView).tag(sync=True, **widget_serialization)
+    status: Any = traitlets.Dict(_READY).tag(sync=True)
+    findings: Any = traitlets.List().tag(sync=True)
+    drawn = traitlets.Bool(False, help="whether there is a scoreboard").tag(sync=True)
+
+    def __init__(
+        self,
+        survey: Survey | str | os.PathLike[str],
+        models: Mapping[str, Given] | None = None,
+        *,
+        by: str | None = None,
+        measure: str = "mean_js",
+        topics: Mapping[str, str] | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            name = next(iter(unknown))
+            known = ("survey", "models", "by", "measure", "topics")
+            raise TypeError(f"ScoreboardView has no argument {name!r}. {nearest(name, known)}")
+        if measure not in MEASURES:
+            raise PluralError(f"Unknown measure {measure!r}. {nearest(measure, MEASURES)}")
+        self._lock = threading.RLock()
+        self._quiet = 0
+        self._board: Scoreboard | None = None
+        self._chart: Chart | None = None
+        self._survey, self._name = taken(survey)
+        self._topics = topics
+        self._who = {name: one for name, one in contenders(models).items() if name != PEOPLE}
+        if not self._who or any(one.kind not in ("answers", "model") for one in self._who.values()):
+            raise PluralError("A scoreboard needs models, or answers by question; compare people with CompareView.")
+        self._desk = Questionnaire(self._hear)
+        for one in self._who.values():
+            if one.lent is not None:
+                self._desk.lend(one.model, one.lent)
+        # It is handed the answers that are known here, so that opening a pair asks nobody.
+        pair = CompareView(self._survey, {})
+        super().__init__(grid=CellGrid(), view=VegaView(), pair=pair)
+        with self._silently():
+            self.title = self._survey.title
+            self.trait_menu = menus.traits(self._survey)
+            self.measure_menu = [{"id": name, "label": label} for name, label in _MENU.items()]
+            self.by = self._survey.trait(by).key if by else ""
+            self.measure = measure
+        self.observe(self._changed, names=["by", "measure"])
+        self.on_msg(self._told)
+        self.grid.on_choose(self._chosen)
+        self._begin()
+
+    @property
+    def board(self) -> Scoreboard:
+        """The scoreboard; PluralError while models are still being asked."""
+        if self._board is None:
+            raise PluralError(f"There is no scoreboard yet: {self.status.get('text') or 'nothing was asked.'}")
+        return self._board
+
+    @property
+    def chart(self) -> Chart | None:
+        """The ranking that is shown."""
+        return self._chart
+
+    @property
+    def data(self) -> pl.DataFrame:
+        """One row per model and population; see `Scoreboard.table`."""
+        return self.board.table()
+
+    def open_pair(self, model: str, population: str | None = None) -> None:
+        """Open a model and one population (all of them when None), at the question where they differ most."""
+        if model not in self.board.models:
+            raise PluralError(f"There is no model {model!r}. {nearest(model, self.board.models)}")
+        if population is not None and population not in self.board.groups:
+            raise PluralError(f"There is no population {population!r}. {nearest(population, self.board.groups)}")
+        column = 0 if population is None else self._columns().index(population)
+        self.grid.choose(self.board.models.index(model), column)
+
+    def code(self) -> str:
+        """Return a cell of plain Python that rebuilds the scoreboard and its ranking."""
+        survey = menus.survey_expression(self._name, None if self._name else self._survey)
+        lines = ["import plural_nb as pnb", "from plural_nb.charts import ranking_chart", "",
+                 f"survey = {survey}" if survey else "# survey: the Survey object that you gave the view",
+                 "answers = {}"]  # fmt: skip
+        for name, one in self._who.items():
+            if one.kind == "model":
+                asked = "{key: model.ask(question) for key, question in survey.questions.items()}"
+                lines += [f"with pnb.open_model({one.expression}) as model:", f"    answers[{name!r}] = {asked}"]
+            else:
+                lines.append(f"answers[{name!r}] = {one.expression}" if one.expression else
+                             f"# answers[…]: those of {' '.join(name.split())}, which you gave the view")  # fmt: skip
+        given = [f", by={self.by!r}"] * bool(self.by) + [f", topics={dict(self._topics or {})!r}"] * bool(self._topics)
+        return "\n".join([*lines, f"board = pnb.score(answers, survey{''.join(given)})", "print(board.table())",
+                          f"ranking_chart(board.ranking({self.measure!r}))"])  # fmt: skip
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the ranking to .svg, .png or .html, or the scoreboard's table to .csv."""
+        file = Path(path).expanduser()
+        if file.suffix.lower() == ".csv":
+            file.write_bytes(self.data.write_csv().encode("utf-8"))
+            return file
+        return save_chart(self._drawn_chart(), file, sections=self._sections())
+
+    def wait(self, seconds: float = 120.0) -> bool:
+        """Wait until models have answered or failed; returns whether they did in time."""
+        return self._desk.wait(seconds)
+
+    def cancel(self) -> None:
+        """Stop asking models."""
+        self._desk.cancel()
+
+    def close(self) -> None:
+        """Close the view and the models it opened."""
+        if hasattr(self, "_desk"):  # the constructor may have raised before
+            self._desk.close()
+            self.pair.close()
+        super().close()
+
+    # From here on: how answers become a scoreboard.
+
+    def _begin(self) -> None:
+        models = [one.model for one in self._who.values() if one.kind == "model"]
+        if models and self._desk.ask(models, [*self._survey.questions.values()]):
+            self.status = {"kind": "working", "text": f"Waiting for {next(iter(self._who))}…"}
+            return
+        self._refresh()
+
+    def _changed(self, change: dict[str, Any]) -> None:
+        with self._lock:
+            if not self._quiet and (self._board is not None or self.status["kind"] == "error"):
+                self._refresh(again=change["name"] == "by")
+
+    def _refresh(self, *, again: bool = True) -> None:
+        with self._lock, self.hold_sync():
+            try:
+                if again or self._board is None:
+                    answers = {name: self._answers(one) for name, one in self._who.items()}
+                    self._board = score(answers, self._survey, by=self.by or None, topics=self._topics)
+                    self.opened = []
+                self._draw()
+            except Exception as error:
+                self._board = self._chart = None
+                self._fail(error)
+
+    def _answers(self, one: Contender) -> Mapping[str, Any]:
+        if one.kind == "answers":
+            return one.answers
+        return self._desk.answers(one.model, [*self._survey.questions.values()])
+
+    def _columns(self) -> list[str]:
+        return [EVERYBODY, *self.board.groups] if self.by else list(self.board.groups)
+
+    def _draw(self) -> None:
+        board = self.board
+        columns = self._columns()
+        groups = [None, *board.groups] if self.by else list(board.groups)
+        found = [[board.measure(model, self.measure, group) for group in groups] for model in board.models]
+        values = np.array([[one[0] for one in row] for row in found])
+        far = -values if MEASURES[self.measure] else values
+        known = far[np.isfinite(far)]
+        low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
+        depth = (far - low) / (high - low) if high > low else np.zeros_like(far)
+        cells = [
+            [_cell(*one, d) for one, d in zip(row, line, strict=True)] for row, line in zip(found, depth, strict=True)
+        ]
+        label = _MENU[self.measure]
+        keys = board.sample.keys
+        self.grid.show(f"{label}, {len(keys)} questions. The deeper, the farther from people.", "Model", columns,
+                       board.models, cells)  # fmt: skip
+        ranking = board.ranking(self.measure)
+        self._chart = ranking_chart(ranking, about=f"{self._survey.title}, {len(keys)} questions")
+        self.view.show(self._chart)
+        self.findings = [{"name": "Ranking", "value": "", "more": ranking.sentence()}, *self._worst()]
+        self.drawn = True
+        self.status = _READY
+
+    def _worst(self) -> list[dict[str, str]]:
+        if not self.by:
+            return []
+        rows = []
+        for model in self.board.models:
+            table = self.board.worst_group(model, self.measure).table().filter(pl.col("value").is_finite())
+            if table.height < 2:
+                continue
+            last, first = table.row(-1, named=True), table.row(0, named=True)
+            more = f"{last['name']}; the best: {first['name']} ({_figure(first['value'])})"
+            rows.append({"name": f"Worst group of {model}", "value": _figure(last["value"]), "more": more})
+        return rows
+
+    def _chosen(self, row: int, column: int) -> None:
+        """Open the pair of a cell."""
+        with self._lock:
+            try:
+                model = self.board.models[row]
+                found = self.board.compared[model]
+                g = column - bool(self.by)
+                distances = found.distances["js_distance"]["value"]
+                mean = np.array([v[np.isfinite(v)].mean() if np.isfinite(v).any() else -1 for v in distances])
+                far = mean if g < 0 else np.nan_to_num(distances[:, g], nan=-1)
+                group = found.groups[g] if g >= 0 and self.by else ""
+                self.pair.hold(replace(self._who[model], kind="answers", answers=self._answers(self._who[model])))
+                self.pair.show_pair(model, found.questions[int(np.argmax(far))].key, by=self.by, group=group)
+                self.opened = [model, group or EVERYBODY]
+            except Exception as error:
+                self._fail(error)
+
+    def _hear(self, news: Round) -> None:
+        """Take news from the thread that asks: traits are set, nothing is printed."""
+        with self._lock:
+            if news.kind == "asking":
+                name = next((n for n, one in self._who.items() if one.model == news.model), news.model)
+                text = f"Asking {name}… {news.done} of {news.total} questions"
+                self.status = {"kind": "working", "text": text, "done": news.done, "total": news.total}
+            elif news.kind == "done":
+                self._refresh()
+                if news.failed and self._board is not None:
+                    why = next(iter(news.failed.values()))
+                    self.status = {"kind": "ready", "text": f"{len(news.failed)} answers are missing: {why}"}
+            elif news.kind == "stopped":
+                self.status = {"kind": "stopped", "text": "Stopped; answers that came are kept."}
+            elif news.error is not None:
+                self._fail(news.error)
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, PluralError):
+            _log.error("An unexpected error in the scoreboard", exc_info=error)
+        self.drawn = self._board is not None
+        self.status = {"kind": "error", "text": str(error)}
+
+    def _told(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        """Do what a button asks."""
+        wish, kind = content.get("do"), content.get("kind")
+        try:
+            if wish == "cancel":
+                self.cancel()
+            elif wish == "again":
+                self._begin()
+            elif wish == "code":
+                self.send({"code": self.code()})
+            elif wish == "export" and kind in FORMATS:
+                csv = kind == "csv"
+                data = self.data.write_csv().encode("utf-8") if csv else as_bytes(
+                    self._drawn_chart(), kind, sections=self._sections())  # fmt: skip
+                name = f"{menus.file_name(self._name or self._survey.name, self.measure)}-scoreboard.{kind}"
+                self.send({"file": name, "type": FORMATS[kind]}, [data])
+        except Exception as error:
+            self._fail(error)
+
+    def _drawn_chart(self) -> Chart:
+        if self._chart is None:
+            raise PluralError(f"There is no ranking: {self.status.get('text') or 'nothing was asked.'}")
+        return self._chart
+
+    def _sections(self) -> list[tuple[str, str]]:
+        said = "\n".join(f"{f['name']}: {f['value']} {f['more']}" for f in self.findings)
+        table = self.board.table().write_csv()
+        return [("What the numbers say", said), ("The scoreboard", table), ("The same in plain code", self.code())]
+
+    @contextlib.contextmanager
+    def _silently(self) -> Iterator[None]:
+        """Set traits without drawing."""
+        self._quiet += 1
+        try:
+            yield
+        finally:
+            self._quiet -= 1
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            bundle[0]["text/plain"] = self._chart.summary if self._chart else f"Scoreboard: {self.title}"
+        return bundle
+
+
+def _cell(value: float, low: float, high: float, depth: float) -> dict[str, Any]:
+    if not np.isfinite(value):
+        return {"label": "–", "depth": None, "said": "cannot be scored"}
+    said = f"{_figure(low)} to {_figure(high)} over questions like these" if np.isfinite(low) else "no interval"
+    return {"label": _figure(value), "depth": float(depth), "said": said}
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 2 else f"{value:.2f}"
