@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -128,7 +129,8 @@ class LabelledFile:
         """Return these columns with their codes as they stand in the file, user-missing ones included.
 
         columns: names; all of them when None. Codes are numbers or texts; Stata's and SAS's tagged missing values
-            are the texts ".a" to ".z", and their columns texts. System-missing values are null.
+            are the texts ".a" to ".z", and their columns texts. System-missing values are null, and so is infinity,
+            which none of these formats has.
 
         Several processes read at the same time, each at most 10 million cells, which are Python objects for a while.
         """
@@ -274,10 +276,10 @@ def _is_date(shape: str) -> bool:
 
 def _series(name: str, values: Any) -> pl.Series:
     if isinstance(values, np.ndarray) and values.dtype.kind in "fi":
-        return pl.Series(name, values.astype(np.float64), nan_to_null=True)
+        return _finite(pl.Series(name, values.astype(np.float64), nan_to_null=True))
     cells = list(values)
     try:
-        return pl.Series(name, cells, dtype=pl.Float64, strict=True)
+        return _finite(pl.Series(name, cells, dtype=pl.Float64, strict=True))
     except (TypeError, pl.exceptions.PolarsError):
         pass
     first = next((cell for cell in cells if cell is not None), None)
@@ -293,9 +295,15 @@ def _series(name: str, values: Any) -> pl.Series:
     return pl.Series(name, [None if cell is None else str(cell).rstrip() or None for cell in cells], dtype=pl.String)
 
 
+def _finite(column: pl.Series) -> pl.Series:
+    """None of these formats has infinity: it is how a NaN that was written into a .xpt comes back."""
+    infinite = column.is_infinite()
+    return column.set(infinite, None) if infinite.any() else column
+
+
 def _as_text(cell: Any) -> str | None:
-    if cell is None or cell != cell:
-        return None
     if isinstance(cell, str):
         return f".{cell.lower()}"
+    if cell is None or not math.isfinite(cell):
+        return None
     return str(int(cell)) if float(cell).is_integer() else repr(float(cell))

@@ -152,6 +152,19 @@ def test_every_format_gives_the_same_answers(frame, sav, tmp_path, suffix):
     np.testing.assert_allclose(survey.design.weight, frame["wt"].to_numpy(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("suffix", [".xpt", ".sav"])
+def test_infinity_which_these_formats_do_not_have_is_no_answer(tmp_path, suffix):
+    path = tmp_path / f"poll{suffix}"
+    hole = np.nan if suffix == ".xpt" else np.inf  # the writer of .xpt turns a NaN into infinity itself
+    frame = pl.DataFrame({"A": [1.0, 2.0, hole, 2.0], "B": [float(v) for v in range(3)] + [hole]})
+    {".xpt": pyreadstat.write_xport, ".sav": pyreadstat.write_sav}[suffix](frame, path)
+    survey = read_survey(path)
+    assert survey.answers("A").shares().share.tolist() == [[1 / 3, 2 / 3]]
+    assert survey.answers("B").shares().n.tolist() == [3]
+    with pytest.raises(SurveyError, match="1 of 4 base weights are missing"):
+        read_survey(path, weight="B")
+
+
 def test_tagged_missing_values_of_stata_carry_no_opinion(tmp_path):
     cells = pl.Series("q", [1.0, "a", "b", 2.0, 1.0, None], dtype=pl.Object)
     pyreadstat.write_dta(
