@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from plural_nb.personas.steered import steer
     from plural_nb.personas.steering import steering
     from plural_nb.personas.template import Template
+    from plural_nb.personas.turnout import with_turnout
     from plural_nb.personas.unasked import ask_hidden, predict, recover
     from plural_nb.silicon.finding import find_models
     from plural_nb.silicon.gguf import ModelFile
@@ -153,6 +154,7 @@ _HOME = {
     "steer": "personas.steered",
     "steering": "personas.steering",
     "Template": "personas.template",
+    "with_turnout": "personas.turnout",
     "ask_hidden": "personas.unasked",
     "predict": "personas.unasked",
     "recover": "personas.unasked",
@@ -282,6 +284,7 @@ __all__ = [
     "tails",
     "welfare",
     "winners_by_scaling",
+    "with_turnout",
 ]
 
 

@@ -56,7 +56,7 @@ def steer(
     told = levels.traits[trait].to_list()
     asked = [survey.question(key) for key in keys]
     silicon = model.ask_all(asked, people=levels, on_progress=on_progress, **how)
-    default = {one.key: model.ask(one, progress=False, **how) for one in asked}
+    default = {one.key: model.ask(one, **{**how, "progress": False}) for one in asked}
     humans = {key: survey.answers(key) for key in keys}
     return steering(
         humans, silicon, by=survey.groups(trait), silicon_by=told, default=default, measure=measure,
