@@ -232,9 +232,8 @@ class ScoreboardView(anywidget.AnyWidget):
         known = far[np.isfinite(far)]
         low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
         depth = (far - low) / (high - low) if high > low else np.zeros_like(far)
-        cells = [
-            [_cell(*one, d) for one, d in zip(row, line, strict=True)] for row, line in zip(found, depth, strict=True)
-        ]
+        lines = zip(found, depth, strict=True)
+        cells = [[_cell(one, d, self.measure) for one, d in zip(row, line, strict=True)] for row, line in lines]
         label = _MENU[self.measure]
         keys = board.sample.keys
         self.grid.show(f"{label}, {len(keys)} questions. The deeper, the farther from people.", "Model", columns,
@@ -255,8 +254,9 @@ class ScoreboardView(anywidget.AnyWidget):
             if table.height < 2:
                 continue
             last, first = table.row(-1, named=True), table.row(0, named=True)
-            more = f"{last['name']}; the best: {first['name']} ({_figure(first['value'])})"
-            rows.append({"name": f"Worst group of {model}", "value": _figure(last["value"]), "more": more})
+            more = f"{last['name']}; the best: {first['name']} ({_figure(first['value'], self.measure)})"
+            value = _figure(last["value"], self.measure)
+            rows.append({"name": f"Worst group of {model}", "value": value, "more": more})
         return rows
 
     def _chosen(self, row: int, column: int) -> None:
@@ -344,12 +344,17 @@ class ScoreboardView(anywidget.AnyWidget):
         return bundle
 
 
-def _cell(value: float, low: float, high: float, depth: float) -> dict[str, Any]:
+def _cell(found: tuple[float, float, float], depth: float, measure: str) -> dict[str, Any]:
+    value, low, high = found
     if not np.isfinite(value):
         return {"label": "–", "depth": None, "said": "cannot be scored"}
-    said = f"{_figure(low)} to {_figure(high)} over questions like these" if np.isfinite(low) else "no interval"
-    return {"label": _figure(value), "depth": float(depth), "said": said}
+    said = (
+        f"{_figure(low, measure)} to {_figure(high, measure)} over questions like these"
+        if np.isfinite(low)
+        else "no interval"
+    )
+    return {"label": _figure(value, measure), "depth": float(depth), "said": said}
 
 
-def _figure(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 2 else f"{value:.2f}"
+def _figure(value: float, measure: str) -> str:
+    return f"{value:.0f}" if measure == "simbench" else f"{value:.2f}"
