@@ -106,9 +106,7 @@ def test_a_cell_of_the_heat_map_is_the_matrixs_distance(tmp_path: Path) -> None:
     humans = {"tea": Answers.from_places(TEA, [0] * 40 + [1] * 10 + [0] * 10 + [1] * 40)}
     told = np.array([[0.8, 0.2], [0.3, 0.7]])
     silicon = {"tea": Answers(TEA, told, Design(np.ones(2)), np.ones(2, bool), Source("personas", "toy"))}
-    default = {
-        "tea": Answers(TEA, np.array([[0.5, 0.5]]), Design(np.ones(1)), np.ones(1, bool), Source("model", "toy"))
-    }
+    own = Answers(TEA, np.array([[0.5, 0.5]]), Design(np.ones(1)), np.ones(1, bool), Source("model", "toy"))
     found = steering(humans, silicon, by=by, silicon_by=["a", "b"], default={"tea": own}, replicates=50)
     chart = steering_heatmap(found)
     assert len(chart.rows) == 6
