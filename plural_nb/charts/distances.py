@@ -23,7 +23,7 @@ _COLUMNS = (
     ("row_text", "{}"), ("label", "Distance"), ("range", "From – to"), ("noise", "Noise: mean, 95th percentile"),
     ("guess", "Nearest guess"), ("note", "Note"),
 )  # fmt: skip
-_MARGIN = 152
+_MARGIN = 136
 
 
 def distances_and_noise(comparison: Comparison, distance: str | None = None, *, by: str = "", title: str = "") -> Chart:

@@ -109,7 +109,7 @@ def _chart(
     placed(rows, bottom=0.0 if (min(bottoms) >= 0 and min(bottoms) < 0.5 * max(bottoms)) or percents else None)
     heads = dict(_COLUMNS) | {"row_text": first, "label": "Value"}
     return Chart(
-        spec=points_spec(rows, [mark], axis=axis, percents=percents, margin=130),
+        spec=points_spec(rows, [mark], axis=axis, percents=percents, margin=116),
         rows=tuple(rows),
         shape=shape_of(f"ranks {axis}", rows, [mark]),
         keys=keys,

@@ -120,6 +120,7 @@ class ScoreboardView(anywidget.AnyWidget):
         self.observe(self._changed, names=["by", "measure"])
         self.on_msg(self._told)
         self.grid.on_choose(self._chosen)
+        self.pair.observe(self._moved, names=["b", "by", "group"])
         self._begin()
 
     @property
@@ -275,6 +276,17 @@ class ScoreboardView(anywidget.AnyWidget):
                 self.opened = [model, group or EVERYBODY]
             except Exception as error:
                 self._fail(error)
+
+    def _moved(self, _change: Any) -> None:
+        """Keep the heading of the pair, and the marked cell, with what the pair shows."""
+        with self._lock:
+            if not self.opened or self._board is None:
+                return
+            self.opened = [self.pair.b, self.pair.group or EVERYBODY]
+            alike = self.pair.by == self.by and self.pair.b in self._board.models
+            columns = self._columns()
+            place = columns.index(self.pair.group) if self.pair.group in columns else 0
+            self.grid.chosen = [self._board.models.index(self.pair.b), place] if alike else []
 
     def _hear(self, news: Round) -> None:
         """Take news from the thread that asks: traits are set, nothing is printed."""

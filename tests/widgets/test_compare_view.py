@@ -123,6 +123,11 @@ def test_a_scoreboard_is_score_and_its_cells_open_pairs(
     assert board.opened == ["as one", "Far Isles"]
     worst = np.argmax(truth.compared["as one"].distances["js_distance"]["value"][:, 4])
     assert (board.pair.b, board.pair.group, board.pair.question) == ("as one", "Far Isles", truth.sample.keys[worst])
+    board.pair.group = "Northmoor"
+    assert board.opened == ["as one", "Northmoor"]
+    assert board.grid.chosen == [1, 2]
+    board.pair.b = PEOPLE
+    assert (board.opened, board.grid.chosen) == ([PEOPLE, "Northmoor"], [])
     board.measure = "simbench"
     assert board.grid.cells[0][0]["label"] in ("0", "-0")
     board.by = "age"
