@@ -69,16 +69,23 @@ if TYPE_CHECKING:
     from plural_nb.silicon.gguf import ModelFile
     from plural_nb.silicon.model import Model, open_model
     from plural_nb.survey.agreement import krippendorff
+    from plural_nb.survey.contrasts import difference
     from plural_nb.survey.design import Design
     from plural_nb.survey.distributions import read_distributions
-    from plural_nb.survey.library import download_survey, load_survey, surveys
+    from plural_nb.survey.independence import independence
+    from plural_nb.survey.library import download_survey, downloads, load_survey, surveys
+    from plural_nb.survey.means import mean, total
+    from plural_nb.survey.quantiles import quantile
     from plural_nb.survey.question import Option, Question, ask_for
     from plural_nb.survey.reading import read_survey
+    from plural_nb.survey.recipes import recipes
+    from plural_nb.survey.regression import regress
     from plural_nb.survey.shares import Shares
     from plural_nb.survey.survey import Population, Survey
     from plural_nb.survey.tabulation import tabulate
     from plural_nb.survey.trait import Trait
-    from plural_nb.survey.weighting import rake
+    from plural_nb.survey.trend import change, trend
+    from plural_nb.survey.weighting import calibrate, post_stratify, rake, trim
     from plural_nb.widgets.alpha_sweep import AlphaSweep
     from plural_nb.widgets.browser import SurveyBrowser
     from plural_nb.widgets.candidate_table import CandidateTable
@@ -163,21 +170,34 @@ _HOME = {
     "Model": "silicon.model",
     "open_model": "silicon.model",
     "krippendorff": "survey.agreement",
+    "difference": "survey.contrasts",
     "Design": "survey.design",
     "read_distributions": "survey.distributions",
+    "independence": "survey.independence",
     "download_survey": "survey.library",
+    "downloads": "survey.library",
     "load_survey": "survey.library",
     "surveys": "survey.library",
+    "mean": "survey.means",
+    "total": "survey.means",
+    "quantile": "survey.quantiles",
     "ask_for": "survey.question",
     "Option": "survey.question",
     "Question": "survey.question",
     "read_survey": "survey.reading",
+    "recipes": "survey.recipes",
+    "regress": "survey.regression",
     "Shares": "survey.shares",
     "Population": "survey.survey",
     "Survey": "survey.survey",
     "tabulate": "survey.tabulation",
     "Trait": "survey.trait",
+    "change": "survey.trend",
+    "trend": "survey.trend",
+    "calibrate": "survey.weighting",
+    "post_stratify": "survey.weighting",
     "rake": "survey.weighting",
+    "trim": "survey.weighting",
     "AlphaSweep": "widgets.alpha_sweep",
     "SurveyBrowser": "widgets.browser",
     "CandidateTable": "widgets.candidate_table",
@@ -236,6 +256,8 @@ __all__ = [
     "ask_hidden",
     "before_and_after",
     "benchmark",
+    "calibrate",
+    "change",
     "classify",
     "coefficients",
     "compare",
@@ -246,7 +268,9 @@ __all__ = [
     "decide",
     "decisions",
     "demographic_baseline",
+    "difference",
     "download_survey",
+    "downloads",
     "fanatics",
     "find_models",
     "group_switches",
@@ -255,20 +279,26 @@ __all__ = [
     "hide_at_random",
     "hide_levels",
     "hide_questions",
+    "independence",
     "inequality",
     "krippendorff",
     "load_survey",
+    "mean",
     "open_model",
     "pattern",
     "plan_missing",
+    "post_stratify",
     "predict",
     "published",
+    "quantile",
     "rake",
     "read_distributions",
     "read_survey",
     "read_utilities",
+    "recipes",
     "recover",
     "rectify",
+    "regress",
     "reversing",
     "score",
     "simulate_labelling",
@@ -282,6 +312,9 @@ __all__ = [
     "switches",
     "tabulate",
     "tails",
+    "total",
+    "trend",
+    "trim",
     "welfare",
     "winners_by_scaling",
     "with_turnout",
