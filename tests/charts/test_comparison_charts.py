@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
@@ -180,6 +181,9 @@ def test_cells_not_beyond_noise_stand_in_brackets(teaching: pnb.Survey, table: S
         assert row["label"].startswith("(") != beyond
         assert row["value"] == table.distances["js_distance"]["value"][q, row["at"]]
     assert {row["said"] for row in chart.rows} == {"beyond noise", "not beyond noise"}
+    near = dataclasses.replace(table, p_adjusted=np.tile([0.04, 0.06, 0.04, 0.06, np.nan], (3, 1)))
+    said = ["beyond noise", "not beyond noise", "beyond noise", "not beyond noise", ""]
+    assert [row["said"] for row in heat_map(near).rows[:5]] == said
     nominal = [row for row in heat_map(table, "wasserstein_normalised").rows if row["key"] == "vote"]
     assert {row["label"] for row in nominal} == {"–"}
 
@@ -200,7 +204,8 @@ def test_means_and_deviations_are_the_samples_own(teaching: pnb.Survey) -> None:
         mean = np.average(y[here] @ values, weights=weight[here])
         sd = np.sqrt(np.average((y[here] @ values - mean) ** 2, weights=weight[here]))
         row = next(row for row in chart.rows if row["row_text"] == name and row["who"] == "humans")
-        assert (row["value"], row["sd_high"] - row["value"]) == pytest.approx((mean, sd), rel=1e-9)
+        truth = (mean, mean - sd, mean + sd)
+        assert (row["value"], row["sd_low"], row["sd_high"]) == pytest.approx(truth, rel=1e-9)
     toll = teaching.answers("toll")
     nominal = pnb.heterogeneity(toll, toll, replicates=100)
     with pytest.raises(PluralError, match="no scale"):
