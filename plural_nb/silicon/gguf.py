@@ -118,6 +118,20 @@ class ModelFile:
         return " · ".join(parts)
 
 
+def identity(path: Path) -> tuple[int, int, int]:
+    """Return size, modification time (ns) and inode of a file: another triple means another file.
+
+    Raises ModelError where it is gone.
+    """
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: the model's file is gone ({error.strerror}). Put it back, or open another."
+        ) from None
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
+
+
 def read_model_file(path: str | os.PathLike[str], *, name: str = "") -> ModelFile:
     """Describe the GGUF file at `path` from its header, without loading it.
 

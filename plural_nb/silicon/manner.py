@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 from plural_nb.errors import ModelError, nearest
+from plural_nb.silicon.gguf import ModelFile
 from plural_nb.silicon.orders import Order
 from plural_nb.silicon.prompt import EXAMPLES, Mode
 
 Method = Literal["letter", "text", "text_mean", "text_pmi", "number", "sampled"]
 MOST_SAMPLES = 10_000
+DEFAULT_EXAMPLES = 3
 
 # In-context examples by name: how many, and how many draws of their answers are averaged.
 IN_CONTEXT = {"none": (0, 1), "sorensen2024": (3, 5)}
@@ -66,6 +69,57 @@ class Manner:
             raise ModelError(f"samples must be between 1 and {MOST_SAMPLES:,}, not {self.samples}.")
         if self.method == "number" and self.order != "as_asked":
             raise ModelError("The method 'number' shows no options, so they have no order. Leave order='as_asked'.")
+
+
+def manner_for(
+    file: ModelFile,
+    *,
+    mode: Mode | None = None,
+    examples: int | None = None,
+    in_context: str | None = None,
+    also: Iterable[str] = (),
+    **how: Any,
+) -> Manner:
+    """Return the manner in which a model is asked, with what its file says where nothing was chosen.
+
+    mode, examples, in_context: as in `Model.ask`. how: the fields of `Manner`. also: other arguments of the caller, so
+    that a misspelt one of them is named.
+
+    Raises TypeError for an unknown argument, naming the nearest; ModelError for what this model cannot do.
+    """
+    taken = [field.name for field in fields(Manner)]
+    for name in how:
+        if name not in taken:
+            others = sorted({*taken, "in_context", *also} - {name})
+            raise TypeError(f"Asking a model this way takes no argument {name!r}. {nearest(name, others)}")
+    if in_context is not None:
+        named = examples_named(in_context)
+        if examples not in (None, named["examples"]) or how.get("variants", 5) not in (5, named["variants"]):
+            raise ModelError(f"in_context={in_context!r} says examples and variants itself: leave them out.")
+        examples, how["variants"] = named["examples"], named["variants"]
+        mode = mode or ("completion" if examples else None)
+    manner = Manner(mode=mode_for(file, mode), examples=examples or 0, **how)
+    if examples is None and manner.mode == "completion":
+        card = file.in_context_examples
+        manner = replace(manner, examples=DEFAULT_EXAMPLES if card is None else card)
+    return manner
+
+
+def mode_for(file: ModelFile, mode: Mode | None) -> Mode:
+    """Return the mode that was chosen, else chat where the model has a template.
+
+    Raises ModelError for an unknown mode, naming the nearest, and for chat with a model that has no template.
+    """
+    if mode is None:
+        return "chat" if file.is_chat else "completion"
+    if mode not in get_args(Mode):
+        raise ModelError(f"Unknown mode {mode!r}. {nearest(str(mode), get_args(Mode))}")
+    if mode == "chat" and not file.is_chat:
+        raise ModelError(
+            f"{file.path.name} has no chat template, so it cannot be asked in chat mode. Ask it in completion "
+            "mode: mode='completion'."
+        )
+    return mode
 
 
 def examples_named(name: str) -> dict[str, int]:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plural_nb.answers import Answers, Bools, Source
 from plural_nb.errors import ModelError
-from plural_nb.silicon.gguf import ModelFile, read_model_file, require_usable
+from plural_nb.silicon.gguf import ModelFile, identity, read_model_file, require_usable
 from plural_nb.silicon.holding import HeldModel
-from plural_nb.silicon.manner import Manner, Method, examples_named
+from plural_nb.silicon.manner import Manner, Method, manner_for
 from plural_nb.silicon.methods import prompts_for
 from plural_nb.silicon.orders import Order
 from plural_nb.silicon.posing import People, Posed, require_askable, require_room
@@ -38,7 +38,8 @@ from plural_nb.silicon.store import Store
 from plural_nb.survey.design import Design
 from plural_nb.survey.question import Question
 
-DEFAULT_EXAMPLES = 3
+if TYPE_CHECKING:
+    from plural_nb.silicon.writing import Writing
 
 
 def open_model(
@@ -78,7 +79,7 @@ class Model:
         self._held = HeldModel(file.path, settings, command)
         self._asking = threading.Lock()
         self._stop: threading.Event | None = None  # of a run on an executor
-        self._identity = _identity(file.path)
+        self._identity = identity(file.path)
         with self._asking:
             self._held.start()
         self._memory = self._remember()
@@ -137,6 +138,7 @@ class Model:
         progress: bool = True,
         on_progress: Progress | None = None,
         on_answers: OnAnswers | None = None,
+        **unknown: Any,
     ) -> Answers:
         """Ask one question and return the probability of each option (definitions, section 2).
 
@@ -162,11 +164,12 @@ class Model:
         single row where there is one order. A persona for whom some prompt put no probability at all on any option
         is a missing row (zeros), with the captured mass that there was: nothing is filled in.
 
-        Raises ModelError for what cannot be asked, Cancelled, or ModelCrashed; replies that came before stay known.
+        Raises ModelError for what cannot be asked, TypeError for an unknown argument (naming the nearest), Cancelled,
+        or ModelCrashed; replies that came before stay known.
         """
         manner = self._manner(
-            mode,
-            examples,
+            mode=mode,
+            examples=examples,
             method=method,
             order=order,
             variants=variants,
@@ -176,6 +179,7 @@ class Model:
             scramble_scales=scramble_scales,
             system=system,
             in_context=in_context,
+            **unknown,
         )
         name: Callable[[int], str] = lambda i: f"persona {i + 1}"  # noqa: E731
         domain: Bools | None = None
@@ -192,63 +196,52 @@ class Model:
             design = design or Design(np.ones(len(personas)))
             about = f"speaking as: {persona}" if single and persona else ""
         whom: dict[str, Any] = {"design": design, "domain": domain, "about": about}
-        made = provenance(self.file, self._memory, self.details, manner)
-        source = Source("model" if single else "personas", self.name, self.file.label, made)
-        ask = partial(self.replies, executor=executor)
-        with told(self.name, progress, on_progress) as report, naming_people([posed], name):
-            if until_margin is None and on_answers is None:
-                return posed.answers(ask(posed.prompts, on_progress=report), source, **whom)
-            return ask_in_rounds(
-                posed,
-                ask,
-                source,
-                **whom,
-                until_margin=until_margin,
-                on_answers=on_answers,
-                on_progress=report,
-                seed=seed,
-            )
+        run: dict[str, Any] = {"executor": executor, "progress": progress, "on_progress": on_progress}
+        run |= {"until_margin": until_margin, "name": name, "single": single}
+        tell = None if on_answers is None else lambda found: on_answers(found[0])
+        return self._answers([posed], whom, on_answers=tell, **run)[0]
 
     def ask_all(
         self,
         questions: Sequence[Question],
         *,
         people: People,
-        mode: Mode | None = None,
-        examples: int | None = None,
+        until_margin: float | None = None,
         executor: Executor | MakesExecutor | None = None,
         progress: bool = True,
         on_progress: Progress | None = None,
+        on_answers: Callable[[dict[str, Answers]], None] | None = None,
         **how: Any,
     ) -> dict[str, Answers]:
         """Ask people several questions in one run, which decodes what their prompts share once; answers by key.
 
-        Arguments and errors as in `ask`; on_progress counts the prompts of all questions.
+        Arguments and errors as in `ask`; on_progress counts the prompts of all questions. With until_margin all are
+        asked the same people, drawn at random, until the margin of every share of every question is small enough.
         """
-        posed = self._pose(questions, people, manner := self._manner(mode, examples, **how))
-        with told(self.name, progress, on_progress) as report, naming_people(posed, people.name):
-            prompts = [prompt for one in posed for prompt in one.prompts]
-            replies = iter(self.replies(prompts, on_progress=report, executor=executor))
-        made = provenance(self.file, self._memory, self.details, manner)
-        source = Source("personas", self.name, self.file.label, made)
-        whom: dict[str, Any] = {"design": people.design, "domain": people.domain, "about": people.about}
-        return {one.question.key: one.answers(list(islice(replies, len(one.prompts))), source, **whom) for one in posed}
 
-    def prepare(
-        self,
-        question: Question,
-        *,
-        persona: str = "",
-        mode: Mode | None = None,
-        examples: int | None = None,
-        **how: Any,
-    ) -> list[Prompt]:
+        def tell(found: list[Answers]) -> None:
+            if on_answers is not None:
+                on_answers({one.question.key: one for one in found})
+
+        posed = self._pose(questions, people, self._manner(**how))
+        whom: dict[str, Any] = {"design": people.design, "domain": people.domain, "about": people.about}
+        run: dict[str, Any] = {"executor": executor, "progress": progress, "on_progress": on_progress}
+        run |= {"until_margin": until_margin, "name": people.name}
+        found = self._answers(posed, whom, on_answers=tell if on_answers else None, **run)
+        return {one.question.key: one for one in found}
+
+    def prepare(self, question: Question, *, persona: str = "", **how: Any) -> list[Prompt]:
         """Return the prompts that `ask` would send for one persona; arguments as there.
 
         Raises ModelError for an unknown mode or method, or for chat with a model that has no chat template.
         """
-        manner = self._manner(mode, examples, **how)
-        return [prompt for cell in prompts_for(question, persona, manner) for prompt in cell]
+        return [prompt for cell in prompts_for(question, persona, self._manner(**how)) for prompt in cell]
+
+    def write(self, prompts: Sequence[str] | str, **how: Any) -> list[Writing]:
+        """Free text behind each prompt; arguments and errors as in `plural_nb.silicon.writing.write`."""
+        from plural_nb.silicon.writing import write
+
+        return write(self, prompts, **how)
 
     def reply(self, prompt: Prompt) -> Reply:
         """What the model makes of one prompt; errors as in `ask`."""
@@ -315,29 +308,39 @@ class Model:
     def _process(self) -> WorkerProcess | None:
         return self._held.process
 
-    def _manner(self, mode: Mode | None, examples: int | None, *, in_context: str | None = None, **how: Any) -> Manner:
-        if in_context is not None:
-            named = examples_named(in_context)
-            if examples not in (None, named["examples"]) or how.get("variants", 5) not in (5, named["variants"]):
-                raise ModelError(f"in_context={in_context!r} says examples and variants itself: leave them out.")
-            examples, how["variants"] = named["examples"], named["variants"]
-            mode = mode or ("completion" if examples else None)
-        manner = Manner(mode=mode or ("chat" if self.file.is_chat else "completion"), examples=examples or 0, **how)
-        if manner.mode == "chat" and not self.file.is_chat:
-            raise ModelError(
-                f"{self.file.path.name} has no chat template, so it cannot be asked in chat mode. Ask it in completion "
-                "mode: mode='completion'."
-            )
-        if examples is None and manner.mode == "completion":
-            card = self.file.in_context_examples
-            manner = replace(manner, examples=DEFAULT_EXAMPLES if card is None else card)
-        return manner
+    def _manner(self, **how: Any) -> Manner:
+        return manner_for(self.file, also=_ARGUMENTS, **how)
 
     def _pose(self, questions: Sequence[Question], people: People, manner: Manner) -> list[Posed]:
         posed = [Posed.of(question, people.told(question), manner, where=people.where) for question in questions]
         for one in posed:
             require_room(one, people, int(self._held.facts.get("limit") or 0), self.count_tokens)
         return posed
+
+    def _answers(
+        self,
+        posed: Sequence[Posed],
+        whom: dict[str, Any],
+        *,
+        name: Callable[[int], str],
+        single: bool = False,
+        executor: Executor | MakesExecutor | None,
+        progress: bool,
+        on_progress: Progress | None,
+        until_margin: float | None,
+        on_answers: Callable[[list[Answers]], None] | None,
+    ) -> list[Answers]:
+        if not posed:
+            return []
+        made = provenance(self.file, self._memory, self.details, posed[0].manner)
+        source = Source("model" if single else "personas", self.name, self.file.label, made)
+        ask = partial(self.replies, executor=executor)
+        with told(self.name, progress, on_progress) as report, naming_people(posed, name):
+            if until_margin is not None or on_answers is not None:
+                how: dict[str, Any] = {"until_margin": until_margin, "on_answers": on_answers, "on_progress": report}
+                return ask_in_rounds(posed, ask, source, **whom, **how, seed=posed[0].manner.seed)
+            replies = iter(ask([prompt for one in posed for prompt in one.prompts], on_progress=report))
+            return [one.answers(list(islice(replies, len(one.prompts))), source, **whom) for one in posed]
 
     def _ask_unknown(
         self, prompts: Sequence[Prompt], on_progress: Progress, executor: Executor | MakesExecutor | None
@@ -372,7 +375,7 @@ class Model:
             self._memory.store.flush()
 
     def _notice_replaced_file(self) -> None:
-        now = _identity(self.file.path)
+        now = identity(self.file.path)
         if now == self._identity:
             return
         self.file = require_usable(read_model_file(self.file.path, name=self.file.name))
@@ -384,14 +387,7 @@ class Model:
         return Memory(self.file, str(self._held.facts.get("llama_cpp", "")))
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise ModelError(
-            f"{path}: the model's file is gone ({error.strerror}). Put it back, or open another."
-        ) from None
-    return facts.st_size, facts.st_mtime_ns, facts.st_ino
+_ARGUMENTS = [name for name in inspect.signature(Model.ask).parameters if name not in ("self", "question", "unknown")]
 
 
 def _named(model: str | os.PathLike[str]) -> ModelFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -21,7 +22,7 @@ _LEVEL = 0.95
 
 
 def ask_in_rounds(
-    posed: Posed,
+    posed: Sequence[Posed],
     ask: Ask,
     source: Source,
     *,
@@ -29,15 +30,16 @@ def ask_in_rounds(
     domain: Bools | None = None,
     about: str = "",
     until_margin: float | None = None,
-    on_answers: OnAnswers | None = None,
+    on_answers: Callable[[list[Answers]], None] | None = None,
     on_progress: Progress | None = None,
     seed: int = 0,
-) -> Answers:
-    """Ask people in random order until the margin of error is small enough, or all are asked.
+) -> list[Answers]:
+    """Ask people in random order until the margins of error are small enough, or all are asked.
 
-    ask: gives replies to prompts and calls its `on_progress`. source, design, domain, about: as in `Posed.answers`.
-    until_margin: between 0 and 1; None asks everybody. on_answers: told the answers so far after each round, of which
-    only those asked are in the domain. seed: draws the order of the people.
+    posed: questions to the same people, who are asked all of them in turn. ask: gives replies to prompts and calls its
+    `on_progress`. source, design, domain, about: as in `Posed.answers`. until_margin: between 0 and 1, for every share
+    of every question; None asks everybody. on_answers: told the answers so far after each round, of which only those
+    asked are in the domain. seed: draws the order of the people.
 
     Whoever comes first in the order is a simple random sample of the people given, so their shares are unbiased for
     all of them. Only they count: a person further back whose twin was asked is left out, or shares would lean towards
@@ -47,28 +49,52 @@ def ask_in_rounds(
     """
     if until_margin is not None:
         require_margin(until_margin, source)
+    n = posed[0].n
     inside = np.flatnonzero(np.ones(design.n, dtype=np.bool_) if domain is None else domain)
-    order = np.random.default_rng(seed).permutation(posed.n)
-    each = posed.asked // posed.n
-    replies: dict[int, list[Reply]] = {}
-    for begin, end in _rounds(posed.n):
-        new = _of(posed, order[begin:end].tolist())
-        got = ask(new.prompts, on_progress=_shifted(on_progress, begin * each, posed.asked))
-        for i, place in enumerate(order[begin:end].tolist()):
-            replies[place] = got[i * each : (i + 1) * each]
+    order = np.random.default_rng(seed).permutation(n)
+    asked = [_Asked(one) for one in posed]
+    total, found = sum(one.asked for one in posed), list[Answers]()
+    for begin, end in _rounds(n):
+        new = [_of(one, order[begin:end].tolist()) for one in posed]
+        prompts = [prompt for one in new for prompt in one.prompts]
+        got = iter(ask(prompts, on_progress=_shifted(on_progress, begin * total // n, total)))
         places = np.sort(order[:end])
-        known = [reply for place in places.tolist() for reply in replies[place]] + got[new.asked :]
         here = np.zeros(design.n, dtype=np.bool_)
         here[inside[places]] = True
-        answers = _of(posed, places.tolist()).answers(known, source, design=design, domain=here, about=about)
-        reached = margin_of_error(answers)
-        if end < posed.n:
-            answers = replace(answers, about=_about(about, end, posed.n, reached))
+        found, reached = [], 0.0
+        for one, part in zip(asked, new, strict=True):
+            one.take(order[begin:end].tolist(), list(islice(got, len(part.prompts))))
+            answers = one.answers(places.tolist(), source, design=design, domain=here, about=about)
+            margin = margin_of_error(answers)
+            reached = max(reached, margin)
+            found.append(replace(answers, about=_about(about, end, n, margin)) if end < n else answers)
         if on_answers is not None:
-            on_answers(answers)
+            on_answers(found)
         if until_margin is not None and reached <= until_margin:
             break
-    return answers
+    return found
+
+
+class _Asked:
+    """One question, and what is known of the people who were asked it."""
+
+    def __init__(self, posed: Posed) -> None:
+        self._posed = posed
+        self._each = posed.asked // posed.n
+        self._replies: dict[int, list[Reply]] = {}
+        self._content_free: list[Reply] = []
+
+    def take(self, places: Sequence[int], replies: list[Reply]) -> None:
+        """Take in what the people at these places, and then the content-free prompts, were replied."""
+        each = self._each
+        for i, place in enumerate(places):
+            self._replies[place] = replies[i * each : (i + 1) * each]
+        self._content_free = replies[len(places) * each :]
+
+    def answers(self, places: Sequence[int], source: Source, *, design: Design, domain: Bools, about: str) -> Answers:
+        """The answers of the people at these places, all of whom were asked."""
+        known = [reply for place in places for reply in self._replies[place]] + self._content_free
+        return _of(self._posed, places).answers(known, source, design=design, domain=domain, about=about)
 
 
 def margin_of_error(answers: Answers) -> float:

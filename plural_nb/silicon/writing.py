@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from plural_nb.errors import ModelError
+from plural_nb.silicon.manner import mode_for
 from plural_nb.silicon.prompt import Message, Mode, Prompt
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ def write(
     Texts are kept in the store as answers are. What a small model writes is for trying things out; a text is not an
     opinion of anybody.
 
-    Raises ModelError for empty prompts, and counts out of range.
+    `Model.write` is the same. Raises ModelError for empty prompts, counts out of range, an unknown mode, and chat with
+    a model that has no template.
 
     >>> from plural_nb.silicon.model import open_model
     >>> with open_model("plural-demo-base") as model:
-    ...     found = write(model, "I am a", samples=3, longest=4, seed=1)[0]
+    ...     found = model.write("I am a", samples=3, longest=4, seed=1)[0]
     >>> len(found.texts)
     3
     """
@@ -63,7 +65,7 @@ def write(
         raise ModelError(f"longest must be between 1 and {MOST_TOKENS:,} tokens, not {longest}.")
     if not 1 <= samples <= 10_000:
         raise ModelError(f"samples must be between 1 and 10,000, not {samples}.")
-    chat = (mode or ("chat" if model.file.chat_template else "completion")) == "chat"
+    chat = mode_for(model.file, mode) == "chat"
     asked = []
     for text in given:
         if chat:

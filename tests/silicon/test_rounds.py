@@ -34,7 +34,9 @@ def said(prompts: Sequence[Prompt], on_progress: Any = None) -> list[Reply]:
 def asked(seed: int, until_margin: float | None, texts: list[str] = TWINS, **whom: Any) -> Answers:
     posed = Posed.of(QUESTION, texts, Manner())
     design = whom.pop("design", Design(np.ones(len(texts))))
-    return ask_in_rounds(posed, said, SOURCE, design=design, until_margin=until_margin, seed=seed, **whom)
+    told = whom.pop("on_answers", None)
+    whom["on_answers"] = told and (lambda found: told(found[0]))
+    return ask_in_rounds([posed], said, SOURCE, design=design, until_margin=until_margin, seed=seed, **whom)[0]
 
 
 def test_asking_stops_at_the_margin_and_says_how_many_were_asked() -> None:
@@ -130,3 +132,50 @@ def test_a_seed_draws_the_people(tiny: Model) -> None:
 def test_an_impossible_margin_says_what_to_do(tiny: Model, how: dict[str, Any], says: str) -> None:
     with pytest.raises(ModelError, match=says):
         tiny.ask(QUESTION, **{"persona": ["a", "b"], **how})
+
+
+def test_several_questions_stop_together_at_the_margin_of_the_widest(tiny: Model) -> None:
+    """The same people are asked all of them, and nobody else."""
+
+    class Crowd:
+        design, about, where = Design(np.ones(300)), "the crowd", "question"
+        domain = np.ones(300, dtype=np.bool_)
+
+        def told(self, question: Any) -> list[str]:
+            return [f"I am person number {i} of many." for i in range(300)]
+
+        def name(self, i: int) -> str:
+            return f"person {i}"
+
+    other = ask_for("Cats or dogs?", ["Cats", "Dogs", "Neither"], key="pets")
+    shown: list[dict[str, Answers]] = []
+    done: list[tuple[int, int]] = []
+    everybody = tiny.ask_all([QUESTION, other], people=Crowd(), examples=0)
+    margins = [margin_of_error(a) for a in everybody.values()]
+    wanted = max(margins) * 2
+    found = tiny.ask_all(
+        [QUESTION, other],
+        people=Crowd(),
+        examples=0,
+        until_margin=wanted,
+        on_answers=shown.append,
+        on_progress=lambda *p: done.append(p),
+    )
+    assert list(found) == [QUESTION.key, "pets"]
+    first, second = found.values()
+    n = int(first.domain.sum())
+    assert FIRST_ROUND <= n < 300
+    assert np.array_equal(first.domain, second.domain)
+    assert max(map(margin_of_error, found.values())) <= wanted
+    assert all(max(map(margin_of_error, before.values())) > wanted for before in shown[:-1])
+    assert first.about.startswith(f"the crowd: {n} of 300 people, drawn at random")
+    assert done[-1] == (2 * n, 600)
+    for key, answers in found.items():  # each got their own answers, not a neighbour's
+        assert np.array_equal(answers.rows[answers.domain], everybody[key].rows[answers.domain])
+
+
+def test_a_misspelt_argument_names_the_nearest(tiny: Model) -> None:
+    with pytest.raises(TypeError, match=r"'until_margins'.*Did you mean 'until_margin'"):
+        tiny.ask(QUESTION, until_margins=0.02)
+    with pytest.raises(TypeError, match=r"'metod'.*Did you mean 'method'"):
+        tiny.prepare(QUESTION, metod="text")

@@ -18,7 +18,7 @@ def model():
 
 
 def test_the_same_seed_writes_the_same_and_another_writes_otherwise(model) -> None:
-    one, again, other = (write(model, "I am a", samples=5, longest=12, seed=s)[0] for s in (1, 1, 2))
+    one, again, other = (model.write("I am a", samples=5, longest=12, seed=s)[0] for s in (1, 1, 2))
     assert one == again
     assert one.texts != other.texts
     assert len(one.texts) == 5
@@ -38,10 +38,10 @@ def test_first_tokens_come_as_often_as_the_models_probabilities_say(model) -> No
 
 def test_free_text_goes_on_over_line_breaks_where_an_answer_would_end(tiny) -> None:
     """A model of random weights writes any byte, so line breaks come."""
-    texts = write(tiny, "ab", samples=200, longest=40, seed=1)[0].texts
+    texts = write(tiny, "ab", samples=50, longest=20, seed=1)[0].texts
     assert any("\n" in text for text in texts)
     question = ask_for("Tea?", ["Yes", "No"])
-    answers = [text for reply in tiny.ask(question, method="sampled", samples=200).replies for text, _ in reply.said]
+    answers = [text for reply in tiny.ask(question, method="sampled", samples=50).replies for text, _ in reply.said]
     assert not any("\n" in text for text in answers)
 
 
@@ -58,6 +58,10 @@ def test_texts_stand_in_a_table_and_mistakes_are_named(model) -> None:
     assert frame.select("prompt", "sample").rows() == [(1, 1), (1, 2), (2, 1), (2, 2)]
     with pytest.raises(ModelError, match="Prompt 2 is empty"):
         write(model, ["I am", " "])
+    with pytest.raises(ModelError, match="Did you mean 'chat'"):
+        write(model, "I am", mode="chatt")
+    with pytest.raises(ModelError, match="no chat template"):
+        write(model, "I am", mode="chat")
     with pytest.raises(ModelError, match="longest"):
         write(model, "I am", longest=0)
     with pytest.raises(ModelError, match="context"):
