@@ -158,12 +158,20 @@ class Bench:
             pause()
             job.work(self._opened(job.model) if job.model else None, pause)
         except Exception as error:
-            if not self._closed:
+            stray = isinstance(error, Cancelled) and not self._give_up(lane)
+            if stray:  # meant for a job that ended just before; what was answered is known, so it starts again at once
+                with self._change:
+                    self._wanted.setdefault(lane, job)
+            elif not self._closed:
                 self._tell(lane, error)
         finally:
             with self._change:
                 self._current.pop(lane, None)
                 self._change.notify_all()
+
+    def _give_up(self, lane: str) -> bool:
+        with self._change:
+            return lane in self._dropped or self._closed
 
     def _opened(self, name: str) -> Model:
         found = self._lent.get(name) or self._open.get(name)

@@ -136,7 +136,8 @@ class PersonaStudio(StudioTraits):
         with self._lock:
             setups = [s for s in self._setups() if not self._sample.enough(s, self.margin)]
             if not self.model or not setups:
-                self.status = {"kind": "ready", "text": "" if self.model else "Choose a model to ask."}
+                known = self._sample.reached(self._setups())
+                self.status = {"kind": "ready", "text": known if self.model else "Choose a model to ask."}
                 return
             self.status = {"kind": "working", "text": f"Waiting for {self._name()}…"}
             margin = self.margin / 100 or None

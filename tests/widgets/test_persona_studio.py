@@ -179,3 +179,29 @@ def test_short_jobs_are_done_between_the_rounds_of_long_ones_and_newer_displace_
     assert done == ["short", "long"]
     assert [(lane, type(error)) for lane, error in failed] == [("long", Cancelled)]
     bench.close()
+
+
+def test_a_stray_cancel_does_not_end_a_job_that_is_still_wanted() -> None:
+    failed: list[tuple[str, Exception]] = []
+    bench = Bench(("short", "long"), lambda lane, error: failed.append((lane, error)), lambda name: None)
+    tries: list[int] = []
+
+    def work(_: Any, pause: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Cancelled("meant for another")
+
+    bench.want("long", "", work)
+    assert bench.wait(10)
+    assert (len(tries), failed) == (2, [])
+    bench.close()
+
+
+def test_asking_what_is_known_says_so_again(studio: PersonaStudio) -> None:
+    settled(studio, margin=10.0)
+    studio.ask()
+    assert studio.wait(60)
+    before = studio.status
+    studio.ask()
+    assert studio.wait(60)
+    assert studio.status == before
