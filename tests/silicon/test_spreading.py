@@ -76,7 +76,9 @@ def test_a_pool_gives_the_same_numbers_and_a_second_ask_needs_none(tiny: Model, 
     with tiny.remembering_in(in_store("here")):
         here = tiny.ask(QUESTION, persona=CROWD, examples=0)
     seen: list[tuple[int, int]] = []
-    with ProcessPoolExecutor(2, mp_context=SPAWN) as pool:
+    # Both processes wait for each other before the first shard: on a busy machine one might answer all before the other
+    # has started.
+    with ProcessPoolExecutor(2, mp_context=SPAWN, initializer=SPAWN.Barrier(2).wait, initargs=(60,)) as pool:
         there = tiny.ask(QUESTION, persona=CROWD, examples=0, executor=pool, on_progress=lambda *p: seen.append(p))
         models = workers() - {tiny._process.pid}
         assert len(models) == 2  # one for each process, whatever the number of shards
