@@ -92,7 +92,7 @@ def _row(mark: str, name: str, shares: Shares, place: int, lines: list[str]) -> 
 def _key(mark: str, name: str, shares: Shares) -> Key:
     n = int(shares.n[0])
     if mark == "baseline":
-        return Key(mark, name)
+        return Key(mark, name, "fitted to other people")
     who = f"{name} (n = {n:,})" if mark == "humans" else f"{name} ({n:,} personas)" if not shares.exact else name
     return Key(mark, who, "exact for this prompt" if shares.exact else f"whisker: {shares.level:.0%} interval")
 

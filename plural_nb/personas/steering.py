@@ -8,7 +8,7 @@ averaged over questions, beside that of the model's own voice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -162,7 +162,7 @@ class Steering:
                 raise PluralError(f"There is no {name!r} here. {nearest(name, known)}")
         people, silicon, default = self.answers[question]
         mine, theirs = self.by
-        a = people.within(mine == self.groups.index(target))
+        a = replace(people.within(mine == self.groups.index(target)), about=target)
         if steered == OWN_VOICE and default is not None:
             return compare(a, default)
         return compare(a, silicon.within(theirs == self.steered.index(steered)))

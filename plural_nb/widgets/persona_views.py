@@ -134,15 +134,15 @@ def findings_of(name: str, comparison: Comparison) -> list[dict[str, str]]:
     """Return what there is to say of one voice: its distance beside noise and baselines, and the verdict."""
     table = comparison.distance_table().filter(distance="js_distance").row(0, named=True)
     value, low, high = (table[c] for c in ("value", "low", "high"))
-    reach = f" (interval {low:.2f} to {high:.2f})" if low is not None else ""
+    reach = f", interval {low:.2f} to {high:.2f} with that taken off" if low is not None else ""
     base = table.get("demographics")
     beside = f" A regression on the same traits is at {base:.2f}." if base is not None else ""
     return [
         {
             "name": f"JS distance (base 2), {name}",
             "value": f"{value:.2f}",
-            "more": f"0: the same shares; 1: nothing in common{reach}. By chance alone: about "
-            f"{comparison.noise_floor:.2f}.{beside} {comparison.verdict.sentence()}",
+            "more": f"0: the same shares; 1: nothing in common. By chance alone: about "
+            f"{comparison.noise_floor:.2f}{reach}.{beside} {comparison.verdict.sentence()}",
         }
     ]
 

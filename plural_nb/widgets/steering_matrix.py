@@ -231,7 +231,8 @@ class SteeringMatrix(anywidget.AnyWidget):
         said = [
             {
                 "name": f"All questions, {measure_label(found.measure)}", "value": f"{row[found.measure]:.2f}",
-                "more": f"interval {row['low']:.2f} to {row['high']:.2f}; by chance alone {row['noise_floor']:.2f}.",
+                "more": f"By chance alone {row['noise_floor']:.2f}; with that taken off, the interval is "
+                f"{row['low']:.2f} to {row['high']:.2f}.",
             },
             {
                 "name": "This question, Jensen–Shannon distance (base 2)",

@@ -90,7 +90,7 @@ async function render({ model, el }) {
     const lines = model.get("lines");
     cells = lines.map((line, r) => line.cells.map((cell, c) => {
       const box = make("td", { role: "gridcell", tabindex: "-1", class: cell.own ? "pnb-own" : false, click: () => (focus(r, c), open(r, c)),
-        title: `interval ${cell.range}; by chance alone ${cell.floor}`,
+        title: `by chance alone ${cell.floor}; with that taken off, interval ${cell.range}`,
         "aria-label": `People: ${line.target}; model as ${cell.steered}: ${cell.label}, interval ${cell.range}` }, cell.label);
       box.style.background = cell.paper;
       return box;
@@ -122,7 +122,7 @@ async function render({ model, el }) {
     if (!asTable.open) return;
     const rows = model.get("lines").flatMap((/** @type {Line} */ line) => line.cells.map((cell) => make("tr", {},
       ...[line.target, cell.steered, cell.label, cell.range, cell.floor].map((text) => make("td", {}, text)))));
-    const head = ["People", "Model as", "Distance", "Interval", "By chance alone"].map((text) => make("th", { scope: "col" }, text));
+    const head = ["People", "Model as", "Distance", "Interval, chance taken off", "By chance alone"].map((text) => make("th", { scope: "col" }, text));
     slot.replaceChildren(make("table", { class: "pnb-plain" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
   };
   follow(["lines"], showTable);
