@@ -255,7 +255,8 @@ def _name(shares: Shares) -> str:
 def _who(shares: Shares) -> str:
     if shares.source.kind == "humans":
         return f"People (n = {int(shares.n[0]):,})"
-    personas = f" as {int(shares.n[0]):,} personas" if shares.source.kind == "personas" else ""
+    n = int(shares.n[0])
+    personas = f" as {n:,} persona{'s' * (n != 1)}" if shares.source.kind == "personas" else ""
     return f"{shares.source.name}{personas}"
 
 
