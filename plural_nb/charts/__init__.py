@@ -12,12 +12,14 @@ from plural_nb.charts.information import information_kept
 from plural_nb.charts.prefixes import prefix_tree
 from plural_nb.charts.ranks import benchmark_chart, ranking_chart
 from plural_nb.charts.renderer import enable_offline_renderer
+from plural_nb.charts.seats import seat_chances
 from plural_nb.charts.shares import humans_and_model
 from plural_nb.charts.spread import means_and_spread
 from plural_nb.charts.steering import steering_heatmap
 from plural_nb.charts.trend import trend_lines
 from plural_nb.charts.voices import people_and_voices
 from plural_nb.charts.weights import weight_histogram
+from plural_nb.charts.welfare import welfare_curves
 
 # Altair's own default shows nothing in JupyterLab without internet, so importing charts sets one that does.
 enable_offline_renderer()
@@ -41,8 +43,10 @@ __all__ = [
     "people_and_voices",
     "prefix_tree",
     "ranking_chart",
+    "seat_chances",
     "shares_by_group",
     "steering_heatmap",
     "trend_lines",
     "weight_histogram",
+    "welfare_curves",
 ]

@@ -115,13 +115,11 @@ def effects(source: Source, jury: Jury, lottery: Lottery | None) -> list[dict[st
         return []
     rated = replace(source.utilities, design=None)
     everyone = winners(rated, list(_ALPHAS.values()))
-    # On a jury, a seat is a voice: weights were for speaking of the population.
-    equal = rated.weighted(np.ones(rated.n))
-    here = _won(equal, jury.seated)
+    here = _won(rated, jury.seated)
     often: list[Counter[str]] = [Counter() for _ in _ALPHAS]
     if lottery is not None:
         for row in lottery.draws(_DRAWS, jury.seed):
-            for counter, names in zip(often, _won(equal, np.flatnonzero(row)), strict=True):
+            for counter, names in zip(often, _won(rated, np.flatnonzero(row)), strict=True):
                 counter[" = ".join(names)] += 1
     found = []
     for i, name in enumerate(_ALPHAS):
@@ -133,6 +131,7 @@ def effects(source: Source, jury: Jury, lottery: Lottery | None) -> list[dict[st
 
 
 def _won(rated: Utilities, seated: Any) -> list[tuple[str, ...]]:
+    """The winners among those seated. There a seat is a voice: weights were for speaking of the population."""
     part = rated.values[seated]
     if np.isnan(part).all():
         return [("nobody rated",)] * len(_ALPHAS)
