@@ -46,6 +46,7 @@ class Questionnaire:
         self._lock = threading.RLock()
         self._wanted: list[Request] = []
         self._failed: dict[tuple[str, str], str] = {}
+        self._stopped = False
 
     def lend(self, name: str, model: Model) -> None:
         """Use an open model, which stays open."""
@@ -55,7 +56,7 @@ class Questionnaire:
         """Want these answered; whether there is anything to ask (else all is known)."""
         with self._lock:
             self._wanted = [Request(model, question) for model in models for question in questions]
-            self._failed = {}
+            self._failed, self._stopped = {}, False
             request = self._next()
         if request is None:
             self._desk.cancel()
@@ -70,7 +71,14 @@ class Questionnaire:
 
     def cancel(self) -> None:
         """Stop asking; answers that came stay known."""
+        with self._lock:
+            self._stopped = True
+            under_way = self._next() is not None
+        waited = self._desk.busy
         self._desk.cancel()
+        # What was not begun yet is dropped without a word from the desk.
+        if under_way and waited and not self._desk.busy:
+            self._tell(Round("stopped", self._wanted[0].model, failed=dict(self._failed)))
 
     def wait(self, seconds: float) -> bool:
         """Wait until nothing is under way; whether that came in time."""
@@ -89,9 +97,13 @@ class Questionnaire:
     def _hear(self, news: News) -> None:
         # Whoever listens has a lock of its own and may be asking just now: it is told outside of this one.
         with self._lock:
-            if news.request not in self._wanted:
+            # A newer list drops what the older was asking, which the newer may want too, later.
+            displaced = news.kind == "cancelled" and not self._stopped
+            if news.request not in self._wanted or displaced:
                 return
             told, following = self._round(news)
+            if self._stopped and following is not None:
+                told, following = Round("stopped", following.model, failed=dict(self._failed)), None
         if following is not None:
             self._desk.ask(following)
         self._tell(told)

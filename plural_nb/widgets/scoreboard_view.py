@@ -210,6 +210,8 @@ class ScoreboardView(anywidget.AnyWidget):
                     answers = {name: self._answers(one) for name, one in self._who.items()}
                     self._board = score(answers, self._survey, by=self.by or None, topics=self._topics)
                     self.opened = []
+                    for name, one in self._who.items():
+                        self.pair.hold(replace(one, kind="answers", answers=answers[name]))
                 self._draw()
             except Exception as error:
                 self._board = self._chart = None
@@ -271,7 +273,6 @@ class ScoreboardView(anywidget.AnyWidget):
                 mean = np.array([v[np.isfinite(v)].mean() if np.isfinite(v).any() else -1 for v in distances])
                 far = mean if g < 0 else np.nan_to_num(distances[:, g], nan=-1)
                 group = found.groups[g] if g >= 0 and self.by else ""
-                self.pair.hold(replace(self._who[model], kind="answers", answers=self._answers(self._who[model])))
                 self.pair.show_pair(model, found.questions[int(np.argmax(far))].key, by=self.by, group=group)
                 self.opened = [model, group or EVERYBODY]
             except Exception as error:

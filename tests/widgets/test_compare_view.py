@@ -110,6 +110,28 @@ def test_models_are_asked_in_the_background_and_people_are_shown_meanwhile(
     assert one.comparison.distances["js_distance"] == pytest.approx(truth.distances["js_distance"], abs=1e-9)
 
 
+def test_a_newer_wish_displaces_an_older_and_cancel_stops(
+    view: Callable[..., Any], monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PLURAL_NB_CACHE", str(tmp_path))
+    one = view(pnb.CompareView, "teaching", question="rate_assembly", by="region")
+    said: list[str] = []
+    one.observe(lambda change: said.append(change["new"]["kind"]), names="status")
+    one.tab = "questions"
+    assert one.wait(120)
+    assert one.status == {"kind": "ready", "text": ""}
+    assert "stopped" not in said
+    assert len(one.grid.rows) == 20
+    one.b = "tuned"
+    one.cancel()
+    assert one.wait(60)
+    assert one.status["kind"] in ("stopped", "ready")
+    one._told(one, {"do": "again"}, [])
+    assert one.wait(120)
+    assert one.status["kind"] == "ready"
+    assert len(one.grid.rows) == 20
+
+
 def test_a_scoreboard_is_score_and_its_cells_open_pairs(
     view: Callable[..., Any], teaching: pnb.Survey, even: dict[str, pnb.Answers]
 ) -> None:
@@ -118,6 +140,7 @@ def test_a_scoreboard_is_score_and_its_cells_open_pairs(
     truth = pnb.score(models, teaching, by="region")
     assert board.data.equals(truth.table())
     assert board.grid.columns == ["All alike", *truth.groups]
+    assert [entry["id"] for entry in board.pair.sources] == [PEOPLE, "even", "as one"]
     assert board.grid.cells[0][0]["label"] == f"{truth.measure('even', 'mean_js')[0]:.2f}"
     board.grid.choose(1, 5)
     assert board.opened == ["as one", "Far Isles"]
