@@ -35,9 +35,10 @@ def test_every_cell_is_the_steerings_and_opens_its_pair(measured: Steering) -> N
     for row in measured.matrix.iter_rows(named=True):
         cell = shown[row["target"], row["steered"]]
         assert (cell["label"], cell["own"]) == (f"{row['js_distance']:.2f}", row["own"])
-    panel.target, panel.steered, panel.question = "Independent", "own voice", "ideology"
-    truth = measured.pair("Independent", "own voice", "ideology")
-    assert panel.pair.distances == truth.distances
+    for target, steered in (("Strong Democrat", "Weak Republican"), ("Independent", "own voice")):
+        panel.target, panel.steered, panel.question = target, steered, "ideology"
+        truth = measured.pair(target, steered, "ideology")
+        assert panel.pair.distances == truth.distances
     assert panel.view.chart is not None
     assert panel.view.chart.title == truth.question.text
     assert measured.sentence() in panel.summary
