@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -202,3 +204,8 @@ def test_wrong_sources_and_arguments_are_named() -> None:
         pnb.JuryBuilder(PEOPLE, method="lexmin")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'seats'"):
         pnb.JuryBuilder(PEOPLE, seat=3)
+
+
+def test_another_panel_does_not_load_what_seating_needs() -> None:
+    told = "import sys, plural_nb as pnb; pnb.Explorer; print('plural_nb.jury.sortition' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", told], text=True).strip() == "False"
