@@ -47,7 +47,8 @@ def test_the_bits_are_the_entropies_less_the_joint_one(shape: tuple[int, int, in
     found = table(shape)
     joint = found.size[:, None] * found.share
     assert found.bits == pytest.approx(mutual_information_bits(joint), abs=1e-12)
-    assert found.kept(found.share).share == pytest.approx(1, abs=1e-12)
+    # A share of few bits has their rounding in it, many times over.
+    assert found.kept(found.share).share == pytest.approx(1, abs=1e-14 / found.bits + 1e-12)
     assert found.kept(np.tile(found.marginal, (len(found.groups), 1))).bits == pytest.approx(0, abs=1e-12)
 
 
