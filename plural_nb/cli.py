@@ -197,6 +197,12 @@ def _ask(args: argparse.Namespace) -> int:
     reply = answers.replies[0]
     assert answers.captured_mass is not None
     mass = float(answers.captured_mass[0])
+    if mass <= 0 and args.method == "sampled":
+        drawn = [text for text, _ in reply.said[:1]]
+        raise PluralError(
+            f"None of the answers that {model.name} wrote names one of the {len(args.option)} options; it wrote "
+            f"{drawn[0][:60]!r}, for example. Try --method letter, or --mode."
+        )
     if mass <= 0:
         raise PluralError(
             f"{model.name} put no probability on any of the {len(args.option)} options, so there is no answer to show. "

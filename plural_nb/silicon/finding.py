@@ -169,7 +169,8 @@ def find_model(model: str | os.PathLike[str]) -> ModelFile:
     for file in found:
         if text in (file.name, file.title, file.label, file.path.name):
             return file
-    raise ModelError(f"There is no model {text!r} on this machine. {nearest(text, [f.name for f in found])}")
+    usable = [file.name for file in found if not file.problem]
+    raise ModelError(f"There is no model {text!r} on this machine. {nearest(text, usable)}")
 
 
 def _without_copies(entries: list[_Entry]) -> list[_Entry]:

@@ -268,6 +268,12 @@ class Store:
             if aside is not None:
                 self._warn(f"The store {self.path} could not be read ({error}). It was set aside as {aside.name}.")
                 return True
+            self._closed_to_writing = True
+            self._warn(
+                f"The store {self.path} could not be read ({error}), nor set aside; new answers are remembered for "
+                "this session only. Delete the file, or set PLURAL_NB_CACHE to another folder."
+            )
+            return False
         self._closed_to_writing = True
         self._warn(
             f"The store {self.path} cannot be written ({error}); new answers are remembered for this session only. "

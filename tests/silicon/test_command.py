@@ -32,6 +32,15 @@ def test_ask_names_the_nearest_method_in_one_line(tiny_path: Path, capsys: pytes
     assert "Did you mean 'letter'" in capsys.readouterr().err
 
 
+def test_ask_says_what_was_written_where_no_sample_could_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo model begins with a letter and never stops."""
+    assert cli.main(["ask", "plural-demo-base", *ASK, "--method", "sampled"]) == 2
+    said = capsys.readouterr().err
+    assert "None of the answers" in said
+    assert "--method letter" in said
+    assert "probability" not in said
+
+
 def test_bench_suggests_threads_and_fewer_people_only_where_they_help() -> None:
     assert suggestion({1: 100.0, 4: 105.0}, used=1) == ""
     assert "threads=4" in suggestion({1: 100.0, 4: 150.0}, used=1)

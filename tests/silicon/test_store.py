@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -36,7 +37,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_another_session_finds_every_reply_whole(tiny_path: Path) -> None:
     question = ask_for("Tea, coffee or coffee with milk?", ["Tea", "Coffee", "Coffee with milk"])
-    asked = [{"method": m} for m in ("letter", "text", "sampled")]
+    asked = [{"method": "letter"}, {"method": "text"}, {"method": "sampled", "samples": 10}]
     with open_model(tiny_path) as model:
         first = [model.ask(question, persona=["Ünlü ☃", ""], **how) for how in asked]
     with open_model(tiny_path) as model:
@@ -101,14 +102,16 @@ with open_model(sys.argv[1], threads=1) as model:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_a_run_that_is_killed_ten_times_ends_with_every_answer_once(
-    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open_model(tiny_path) as model:
+    """On the demo model, whose F16 numbers depend a little on what is decoded together."""
+    with open_model("plural-demo-base") as model:
+        assert model.file.quantisation == "F16"
         undisturbed = model.ask(QUESTION, persona=CROWD, examples=0).rows
     monkeypatch.setenv("PLURAL_NB_CACHE", str(tmp_path))
     draw, begun = random.Random(0), []
     for i in range(10):
-        run = subprocess.Popen([sys.executable, "-c", RUN, str(tiny_path)], stdout=subprocess.PIPE, text=True)
+        run = subprocess.Popen([sys.executable, "-c", RUN, "plural-demo-base"], stdout=subprocess.PIPE, text=True)
         worker = int(run.stdout.readline())
         begun.append(int(run.stdout.readline()))
         for _ in range(draw.randrange(1, 4)):
@@ -117,7 +120,7 @@ def test_a_run_that_is_killed_ten_times_ends_with_every_answer_once(
         run.communicate()
     assert begun == sorted(begun)  # nothing that was on disk is lost again
     assert begun[-1] > 0
-    with open_model(tiny_path) as model:
+    with open_model("plural-demo-base") as model:
         resumed = model.ask(QUESTION, persona=CROWD, examples=0)
     assert resumed.rows == pytest.approx(undisturbed, abs=2e-4)
     with sqlite3.connect(tmp_path / "answers.sqlite") as file:
@@ -180,6 +183,36 @@ def test_a_full_disk_stops_the_writing_not_the_asking(tiny: Model) -> None:
     with open_model(tiny.file.path) as model:
         prompt = model.prepare(QUESTION, persona="I am first.", examples=0)
         assert model._memory.known(prompt) != [None]
+
+
+FULL = """
+import sys, warnings
+from pathlib import Path
+from plural_nb.silicon.model import open_model
+from plural_nb.silicon.store import Store
+from plural_nb.survey.question import ask_for
+crowd = [f"I am person number {i} of many." for i in range(1000)]
+with warnings.catch_warnings(record=True) as told, open_model(sys.argv[1], threads=1) as model:
+    warnings.simplefilter("always")
+    answers = model.ask(ask_for("Tea or coffee?", ["Tea", "Coffee"]), persona=crowd, examples=0)
+print(answers.answered.sum(), *[w.message for w in told], sep="\\n")
+"""
+
+
+def test_a_disk_that_is_really_full_costs_no_answer(tiny_path: Path, tmp_path: Path) -> None:
+    def on_small_disk(*command: str) -> subprocess.CompletedProcess[str]:
+        mounted = 'mount -t tmpfs -o size=120k none "$0" && PLURAL_NB_CACHE="$0" exec "$@"'
+        whole = ["unshare", "--map-root-user", "--mount", "sh", "-c", mounted, str(tmp_path), *command]
+        return subprocess.run(whole, capture_output=True, text=True, check=False)
+
+    if not shutil.which("unshare") or on_small_disk("true").returncode:
+        pytest.skip("this machine does not let a user mount a small disk")
+    done = on_small_disk(sys.executable, "-c", FULL, str(tiny_path))
+    assert done.returncode == 0, done.stderr
+    answered, warning = done.stdout.splitlines()
+    assert answered == "1000"
+    assert "full" in warning
+    assert "this session only" in warning
 
 
 def test_a_read_only_cache_is_still_read(tiny_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
