@@ -32,9 +32,7 @@ def with_turnout(vote: Answers, turnout: Answers, *, voted: str, abstained: str 
     [0.5, 0.25, 0.25]
     """
     if vote.design.n != turnout.design.n:
-        raise PluralError(
-            f"Vote has {vote.design.n} rows, turnout {turnout.design.n}; they must be the same people."
-        )
+        raise PluralError(f"Vote has {vote.design.n} rows, turnout {turnout.design.n}; they must be the same people.")
     went = turnout.question.substantive
     labels = [turnout.question.options[i].label for i in went]
     if voted not in labels:
@@ -49,8 +47,8 @@ def with_turnout(vote: Answers, turnout: Answers, *, voted: str, abstained: str 
     rows[~(told & (named | (going == 0)))] = 0.0
     asked = vote.question
     question = replace(ask_for(asked.text, [*parties, abstained], key=asked.key), label=f"{asked.label}, with turnout")
-    mass = [one.captured_mass for one in (vote, turnout)]
-    captured = np.minimum(*mass) if mass[0] is not None and mass[1] is not None else None
+    a, b = vote.captured_mass, turnout.captured_mass
+    captured = np.minimum(a, b) if a is not None and b is not None else None
     return replace(
         vote, question=question, rows=rows, domain=vote.domain & turnout.domain, captured_mass=captured,
         captured_mass_min=None, spread=None, replies=(),
