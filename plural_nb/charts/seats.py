@@ -34,7 +34,7 @@ def seat_chances(lottery: Lottery) -> Chart:
             "low": float(edges[i]),
             "high": float(edges[i + 1]),
             "n": int(n),
-            "between": f"{edges[i]:.1%} to {edges[i + 1]:.1%}",
+            "between": f"{edges[i]:.2%} to {edges[i + 1]:.2%}",
             "people": f"{n:,}",
             "equal": equal,
         }
@@ -50,7 +50,7 @@ def seat_chances(lottery: Lottery) -> Chart:
         shape=f"seats {top:.6g}",
         title=title,
         subtitle=f"{lottery.quotas.size} seats, {lottery.pool.n:,} people, {lottery.rule} lottery",
-        keys=(Key("jury", f"People of the pool (n = {lottery.pool.n:,})", f"line: equal chances, {equal:.1%}"),),
+        keys=(Key("jury", f"People of the pool (n = {lottery.pool.n:,})", f"line: equal chances, {equal:.2%}"),),
         columns=_COLUMNS,
         summary=f"{title} {lottery.sentence()}",
         frame=lottery.table(),
@@ -63,7 +63,7 @@ def _spec(top: float) -> dict[str, Any]:
         "field": "low",
         "type": "quantitative",
         "title": "probability of a seat",
-        "axis": {"format": ".1~%", "tickCount": 7, "grid": False},
+        "axis": {"format": ".2~%", "tickCount": 6, "grid": False},
         "scale": {"domain": [0, top], "nice": False},
     }
     y = {"field": "n", "type": "quantitative", "title": "people", "axis": {"tickCount": 5, "tickMinStep": 1}}
