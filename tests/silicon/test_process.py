@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -160,6 +161,45 @@ def test_an_error_in_a_progress_callback_reaches_the_caller_and_frees_the_worker
     worker = tiny._process.pid
     assert tiny.ask(QUESTION, persona="Über 100 % — naïve?", examples=0).answered.all()
     assert tiny._process.pid == worker
+
+
+INTERRUPTED = """
+import json, os, signal, sys, threading
+from plural_nb.silicon.model import open_model
+from plural_nb.survey.question import ask_for
+question = ask_for("Tea or coffee?", ["Tea", "Coffee"])
+crowd = [f"I am person number {i} of many." for i in range(3000)]
+told, seen, half = [], [], threading.Event()
+def report(done, total):
+    seen.append(done)
+    if done > 3:
+        half.set()
+def press():
+    half.wait()
+    os.killpg(0, signal.SIGINT)  # as a terminal does: to the script and to all that it started
+threading.Thread(target=press, daemon=True).start()
+model = open_model(sys.argv[1], threads=1)
+worker = model._process.pid
+try:
+    model.ask(question, persona=crowd, examples=0, on_progress=report)
+except KeyboardInterrupt:
+    told.append(seen[-1])
+again = []
+answers = model.ask(question, persona=crowd, examples=0, on_progress=lambda done, _: again.append(done))
+print(json.dumps([told, again[0], int(answers.answered.sum()), model._process.pid == worker, worker]))
+"""
+
+
+@POSIX
+def test_an_interrupt_at_the_keyboard_keeps_what_was_answered_and_the_worker(tiny_path: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(tiny_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    [before], known, answered, same, worker = json.loads(done.stdout)
+    assert 3 < before <= known < 3000
+    assert answered == 3000
+    assert same
+    assert gone(worker)
 
 
 def test_closing_ends_a_run_in_another_thread(tiny: Model) -> None:
