@@ -29,7 +29,8 @@ def align_options(a: Answers, b: Answers, how: Align = "all") -> Aligned:
     how: "all" raises PluralError where a substantive option stands on one side only; "common" compares those on both,
     whose shares are then of the answers that fell on them, and says which were left out.
 
-    Raises PluralError also where values of a scale differ, or fewer than two options are common.
+    Raises PluralError also for what is no Answers, where values of a scale differ, or where fewer than two options are
+    common.
 
     >>> from plural_nb.survey.question import ask_for
     >>> one = Answers.from_places(ask_for("Drink?", ["Tea", "Coffee"]), [0, 1])
@@ -40,6 +41,12 @@ def align_options(a: Answers, b: Answers, how: Align = "all") -> Aligned:
     """
     if how not in get_args(Align):
         raise PluralError(f"Unknown way to align {how!r}. {nearest(str(how), get_args(Align))}")
+    for given in (a, b):
+        if not isinstance(given, Answers):
+            raise PluralError(
+                f"Answers are compared with answers, not with what is of type {type(given).__name__}. They come from "
+                "survey.answers(…), model.ask(…) or Answers.from_places(…)."
+            )
     ours, theirs = _labels(a.question), _labels(b.question)
     left_out = []
     for labels, other, mine, where in ((ours, theirs, a, b), (theirs, ours, b, a)):

@@ -123,7 +123,8 @@ class Comparison:
         Columns: source, kind, group, option, n, share, se, low, high, exact, spread_low, spread_high. `se` and `n` are
         null for an exact model row, whose low and high are its range over orders and wordings. spread_low and
         spread_high are that range for any model, personas too: a second whisker, which says nothing of sampling. They
-        are null for people, where one prompt alone was asked, and for groups of personas.
+        are null for people, where one prompt alone was asked, and for groups of personas. Every wording in two orders
+        or more: `model.ask(question, wordings=True, order="balanced")`.
         """
         frames = []
         for which in (self.measured.pairs.a, self.measured.pairs.b):
@@ -223,10 +224,14 @@ class Comparison:
         return _nulls(entropy_table(self.measured))
 
     def chart(self, **options: Any) -> Chart:
-        """Draw the shares of both sides; see `plural_nb.charts.shares.humans_and_model`."""
+        """Draw the shares of both sides: bars, or a dumbbell for each of several groups.
+
+        Options are those of `plural_nb.charts.humans_and_model`, or of `dumbbell_by_group` (option="Agree").
+        """
+        from plural_nb.charts.dumbbell import dumbbell_by_group
         from plural_nb.charts.shares import humans_and_model
 
-        return humans_and_model(self, **options)
+        return (humans_and_model if len(self.groups) == 1 else dumbbell_by_group)(self, **options)
 
     def report(self) -> str:
         """Return the methods text, with numbers and conventions, ready for a paper's appendix."""
@@ -287,8 +292,10 @@ def compare(
     """
     _check(level, replicates, checked)
     left_out: tuple[str, ...] = ()
+    if isinstance(by, str):
+        raise PluralError(f"by={by!r} names no groups by itself: give survey.groups({by!r}), or a label for each row.")
     other: Answers | Mapping[str, Answers]
-    if isinstance(b, Answers):
+    if not isinstance(b, Mapping):
         found = align_options(a, b, align)
         a, other, left_out = found.a, found.b, found.unaligned
         everyone: tuple[str, ...] = ()

@@ -79,7 +79,7 @@ class Contamination:
 
 def contamination(
     model: Scorer,
-    questions: Survey | Sequence[Question],
+    questions: Survey | Sequence[Question] | Question,
     *,
     paraphrases: Mapping[str, Sequence[str]] | None = None,
     toplines: Answering = None,
@@ -92,9 +92,9 @@ def contamination(
 ) -> Contamination:
     """Probe whether a model has read a survey: its questions' exact words, and its published toplines.
 
-    model: an open model. questions: a survey's, or some. paraphrases: for question keys, other wordings of the same;
-        the questions' own `wordings` where not told. toplines: who was published: answers by question key or a table,
-        as for `before_and_after`; a survey's own weighted shares where questions are a survey.
+    model: an open model. questions: a survey's, some, or one. paraphrases: for question keys, other wordings of
+        the same; the questions' own `wordings` where not told. toplines: who was published: answers by
+        question key or a table, as for `before_and_after`; a survey's own weighted shares where questions are a survey.
     fieldwork, cutoff: in words; a survey's own fieldwork and what the model's file states where empty.
     topics, level, replicates, seed: of the bootstrap over questions, batteries drawn whole.
 
@@ -113,6 +113,8 @@ def contamination(
     ...     print(contamination(model, load_survey("anes96"), cutoff="December 2023").sentence())
     """
     survey = questions if isinstance(questions, Survey) else None
+    if isinstance(questions, Question):
+        questions = [questions]
     asked = list(survey.questions.values()) if survey is not None else list(questions)  # type: ignore[arg-type]
     if survey is not None:
         toplines, fieldwork = survey if toplines is None else toplines, fieldwork or survey.fieldwork

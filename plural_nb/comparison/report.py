@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from plural_nb.answers import Answers
 from plural_nb.comparison.measuring import DISTANCE_NAMES
 from plural_nb.comparison.noise import FEW_EXPECTED
+from plural_nb.comparison.prompting import prompting
 from plural_nb.comparison.verdict import SIGNIFICANCE
 from plural_nb.errors import PluralError
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from plural_nb.comparison.comparison import Comparison
 
 _MOST_PROMPT = 1500
+_MOST_PROMPTS = 1000
+_MOST_ROWS = 120
 _CHECKED = {
     "not": "No person answered on either side, so nothing here was checked against people.",
     "partly": "The second side was checked against people's answers to this question only.",
@@ -35,12 +40,12 @@ def report(comparison: Comparison) -> str:
 
 
 def save(comparison: Comparison, path: Path) -> tuple[Path, ...]:
-    """Write report.md, shares.csv, differences.csv, distances.csv and verdicts.csv into a folder, made if need be.
+    """Write report.md and shares, differences, distances, verdicts and entropies as CSV into a folder, made if need be.
+
+    Where a model was asked, prompts.txt has its prompts as they were sent, 1,000 at most.
 
     Raises PluralError where `path` is a file, or cannot be written.
     """
-    import polars as pl
-
     if path.is_file():
         raise PluralError(f"{path} is a file; give a folder for the tables and the report.")
     verdicts = pl.DataFrame(
@@ -56,9 +61,21 @@ def save(comparison: Comparison, path: Path) -> tuple[Path, ...]:
         for name, table in tables.items():
             written.append(path / f"{name}.csv")
             table.write_csv(written[-1])
+        prompts = _prompts(comparison)
+        if prompts:
+            written.append(path / "prompts.txt")
+            written[-1].write_text(prompts, encoding="utf-8")
     except OSError as error:
         raise PluralError(f"{path}: the comparison cannot be written ({error.strerror}).") from None
     return tuple(written)
+
+
+def _prompts(comparison: Comparison) -> str:
+    sides = (comparison.measured.pairs.a, comparison.measured.pairs.b)
+    texts = dict.fromkeys(reply.text for side in sides for one in side.answers if one for reply in one.replies)
+    kept = list(texts)[:_MOST_PROMPTS]
+    heads = [f"----- prompt {i + 1} of {len(texts):,} -----" for i in range(len(kept))]
+    return "\n\n".join(f"{head}\n{text}" for head, text in zip(heads, kept, strict=True))
 
 
 def _what(comparison: Comparison) -> str:
@@ -100,16 +117,22 @@ def _sources(comparison: Comparison) -> str:
 
 def _model(answers: Answers) -> list[str]:
     lines = []
-    if answers.spread is not None:
-        many = f"{len(answers.replies):,} prompts over " if answers.exact and answers.replies else ""
-        lines.append(f"Its shares carry the range over {many}the orders, wordings or in-context variants asked.")
+    asked = prompting(answers)
+    if asked is not None:
+        lines.append(asked.sentence())
+        others = [text for text in asked.wordings if text != answers.question.text]
+        lines += [f"Other wordings: {'; '.join(f'“{text}”' for text in others)}."] if others else []
+    elif answers.spread is not None:
+        lines.append("Its shares carry the range over the orders, wordings or in-context variants asked.")
     lines += [f"{name}: {value}." for name, value in answers.source.provenance]
     if answers.replies:
         text = answers.replies[0].text
-        cut = text if len(text) <= _MOST_PROMPT else text[:_MOST_PROMPT] + " […]"
+        long = len(text) > _MOST_PROMPT
+        cut = text[:_MOST_PROMPT] + " […]" if long else text
         fence = "~" * max(3, 1 + max((len(run) for run in text.split() if set(run) == {"~"}), default=0))
         many = f"the first of {len(answers.replies):,}" if len(answers.replies) > 1 else "the only one"
-        lines.append(f"Prompt ({many}), exactly as sent:\n\n{fence}text\n{cut}\n{fence}")
+        whole = "its beginning; `save` writes it whole" if long else "exactly as sent"
+        lines.append(f"Prompt ({many}), {whole}:\n\n{fence}text\n{cut}\n{fence}")
     return lines
 
 
@@ -119,9 +142,12 @@ def _methods(comparison: Comparison) -> str:
     replicated = any(design.replicates is not None for design in designs)
     drawn = "normal draws with the covariance of the replicate weights" if replicated else (
         "the Rao–Wu bootstrap (n_h − 1 PSUs per stratum; people, where there are no PSUs)")  # fmt: skip
+    cells = f"{len(measured.pairs.usable)} cell{'s' if len(measured.pairs.usable) != 1 else ''}"
     names = "; ".join(f"{name}: {DISTANCE_NAMES[name]}" for name in measured.names)
     return "\n\n".join([
         "## Methods",
+        "Shares are of the answers that hold an opinion; missing answers, “don't know” and refusals are set aside on "
+        "both sides and reported apart.",
         f"Distances: {names}. An option without probability adds 0.",
         f"Intervals ({measured.level:.0%}) of shares are {comparison.a.interval}, Taylor-linearised or from replicate "
         f"weights; those of distances come from {measured.replicates} replicates (seed {measured.seed}), {drawn}, by "
@@ -130,8 +156,8 @@ def _methods(comparison: Comparison) -> str:
         f"closed form, or simulated where an expected count is under {FEW_EXPECTED}. Debiased: the squared distance "
         "(a divergence itself) less its mean under one truth, unclipped; the root of what is above 0 is shown.",
         f"Verdicts go by Rao and Scott's F of the Jensen–Shannon divergence (simulation where counts are few) at "
-        f"{SIGNIFICANCE:.0%}, after Benjamini and Hochberg over {len(measured.pairs.usable)} cells; baselines are "
-        "compared by the interval of the paired difference.",
+        f"{SIGNIFICANCE:.0%}, after Benjamini and Hochberg over {cells}; baselines "
+        "are compared by the interval of the paired difference.",
     ])  # fmt: skip
 
 
@@ -153,7 +179,44 @@ def _numbers(comparison: Comparison) -> str:
     ]
     if found:
         lines.append("\nBaselines (js_distance, by group): " + "; ".join(found) + ".")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_tables(comparison)])
+
+
+def _tables(comparison: Comparison) -> list[str]:
+    """Shares with their differences, the other distances, and what gave no opinion, as Markdown tables."""
+    differences = comparison.differences().filter(pl.col("failed") == "")
+    if differences.height > _MOST_ROWS:
+        return [f"\nShares and distances ({differences.height} shares) are in the tables that `save` writes."]
+    lines = ["\n| Group | Option | First side | Second side | Difference (interval) |", "|---|---|---:|---:|---:|"]
+    for group, option, a, b, gap, _, low, high, _ in differences.iter_rows():
+        said = f"{gap:+.3f}" if low is None else f"{gap:+.3f} ({low:+.3f} to {high:+.3f})"
+        lines.append(f"| {_cell(group)} | {_cell(option)} | {a:.3f} | {b:.3f} | {said} |")
+    lines += ["\n| Group | Distance | Value (interval) | Debiased | Noise, mean and 95th percentile |",
+              "|---|---|---:|---:|---:|"]  # fmt: skip
+    distances = comparison.distance_table().filter(pl.col("failed") == "")
+    for row in distances.iter_rows(named=True):
+        value, low, high, debiased, mean, p95 = (
+            _number(row[key]) for key in ("value", "low", "high", "debiased", "noise_mean", "noise_p95")
+        )
+        lines.append(
+            f"| {_cell(row['group'])} | {row['distance']} | {value} ({low} to {high}) | {debiased} | {mean}, {p95} |"
+        )
+    for which, shares in (("first", comparison.a), ("second", comparison.b)):
+        apart = {"no opinion": shares.nonsubstantive, "volunteered": shares.volunteered, "no answer": shares.missing}
+        told = "; ".join(
+            f"{what}: {', '.join(f'{g} {_number(v)}' for g, v in zip(comparison.groups, by, strict=True))}"
+            for what, by in apart.items()
+        )
+        lines.append(f"\nSet aside on the {which} side, as shares: {told}.")
+    return lines
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:.3f}"
 
 
 def _limits(comparison: Comparison) -> str:
@@ -168,7 +231,7 @@ def _limits(comparison: Comparison) -> str:
 
 
 def _versions() -> str:
-    found = []
+    found = [f"Python {platform.python_version()}"]
     for name in ("plural-nb", "numpy", "scipy", "polars", "llama-cpp-python"):
         try:
             found.append(f"{name} {metadata.version(name)}")

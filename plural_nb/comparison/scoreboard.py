@@ -190,6 +190,8 @@ def score(
     >>> board.table()["simbench"].round(6).to_list()
     [0.0]
     """
+    if not isinstance(models, Mapping) or isinstance(survey, Mapping):
+        raise PluralError('The models come first, then the survey: score({"a model": {"key": answers}}, survey).')
     if not models:
         raise PluralError("There is no model to score.")
     asked = [key for key in survey.questions if all(key in answers for answers in models.values())]

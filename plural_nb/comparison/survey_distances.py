@@ -21,7 +21,7 @@ from plural_nb.comparison.measuring import DIVERGENCES, Numbers, Scale, shown, s
 from plural_nb.comparison.noise import noise_floors
 from plural_nb.comparison.resampling import Factors, can_rescale, rescaling_factors
 from plural_nb.comparison.verdict import SIGNIFICANCE, benjamini_hochberg
-from plural_nb.errors import PluralError, SurveyError
+from plural_nb.errors import PluralError, SurveyError, nearest
 from plural_nb.survey.design import Ints
 from plural_nb.survey.question import Question
 from plural_nb.survey.shares import Groups, Shares, group_codes
@@ -63,7 +63,10 @@ class SurveyDistances:
 
         Columns: question, group, n, distance, value, low, high, debiased, debiased_square, noise_mean, noise_p95,
         noise_method, p, p_adjusted, beyond_noise, failed. Numbers are null where a cell failed or is not defined.
+        Raises PluralError for an unknown distance.
         """
+        if name is not None and name not in self.distances:
+            raise PluralError(f"There is no distance {name!r}. {nearest(name, list(self.distances))}")
         Q, G = self.p.shape
         keys = [q.key for q in self.questions]
         whole = [self.failed.get((key, ""), "") for key in keys]
