@@ -37,6 +37,9 @@ class NoiseFloor:
     method: Method
 
 
+_AT_MOST_ONE = frozenset({"js_distance", "total_variation", "hellinger", "wasserstein_normalised"})
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Floors:
     """Noise floors of C pairs, by the name of the distance and in its unit.
@@ -123,6 +126,11 @@ def noise_floors(
     few = _few(m, sizes) & sampled
     if few.any():
         _simulate(floors, few, (p, q, observed), sizes, scale, (nu, df, reach, heavy), draws, seed)
+    for of in (floors.mean, floors.p95):
+        for name in _AT_MOST_ONE & of.keys():
+            np.minimum(
+                of[name], 1.0, out=of[name]
+            )  # a handful of people: the approximation passes the largest distance
     return floors
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from plural_nb.comparison.demographics import fit_multinomial
 from plural_nb.errors import PluralError
 from plural_nb.personas.hiding import Bools, Hidden
+from plural_nb.personas.leaks import giveaways
 from plural_nb.survey.design import Floats, Ints
 from plural_nb.survey.survey import Survey
 
@@ -42,8 +43,14 @@ class Foretellers:
         return cls(hidden, tuple(traits), neighbours, fold, _agreeing(hidden.seen, traits, hidden.keys))
 
     def rows(self, key: str, asked: Bools) -> tuple[dict[str, Floats], str]:
-        """Return {name: (n, K) rows, zeros where not asked}, or nothing and why."""
-        hidden, fold, traits, k = self.hidden, self.fold, self.traits, self.neighbours
+        """Return {name: (n, K) rows, zeros where not asked}, and what was left out of them; or nothing and why.
+
+        A trait that is the question itself is left out.
+        """
+        hidden, fold, k = self.hidden, self.fold, self.neighbours
+        found = giveaways(hidden.survey, self.traits, hidden.survey.question(key), near=1.0)
+        itself = [one.key for one in found if one.asked]
+        traits = [trait for trait in self.traits if trait not in itself]
         answers = hidden.known(key)
         y = answers.rows[:, list(answers.question.substantive)]
         design = answers.design
@@ -53,7 +60,7 @@ class Foretellers:
         made = {name: np.zeros_like(y) for name in ("marginal", "logit", "neighbours")}
         X = np.column_stack([np.ones(len(y)), _dummies(hidden.survey, traits)])
         # A person's agreement must not count the question that is predicted.
-        own = _columns_of(hidden.survey, traits, hidden.keys, key)
+        own = _columns_of(hidden.survey, self.traits, hidden.keys, {key, *itself})
         for part in np.unique(fold[asked]):
             told, wanted = told_all & (fold != part), asked & (fold == part)
             if not told.any():
@@ -62,7 +69,7 @@ class Foretellers:
             made["marginal"][wanted] = (w @ y[told]) / w.sum()
             made["logit"][wanted] = _softmax(X[wanted] @ fit_multinomial(X[told], y[told], w, 1.0))
             made["neighbours"][wanted] = _nearest(self.agreeing[:, ~own], told, wanted, y, design.weight, k)
-        return made, ""
+        return made, f"{' and '.join(itself)}: the question itself, left out of the baselines" if itself else ""
 
 
 def _nearest(features: Floats, told: Bools, wanted: Bools, y: Floats, weight: Floats, k: int) -> Floats:
@@ -87,10 +94,9 @@ def _agreeing(survey: Survey, traits: Sequence[str], questions: Sequence[str]) -
     return np.hstack(parts)
 
 
-def _columns_of(survey: Survey, traits: Sequence[str], questions: Sequence[str], key: str) -> Bools:
+def _columns_of(survey: Survey, traits: Sequence[str], questions: Sequence[str], out: set[str]) -> Bools:
     sizes = [len(survey.trait(t).options) for t in traits] + [len(survey.questions[q].options) for q in questions]
-    named = [*("" for _ in traits), *questions]
-    return np.repeat([name == key for name in named], sizes)
+    return np.repeat([name in out for name in (*traits, *questions)], sizes)
 
 
 def _one_hot(codes: npt.NDArray[np.integer[Any]], size: int) -> Floats:
@@ -98,7 +104,8 @@ def _one_hot(codes: npt.NDArray[np.integer[Any]], size: int) -> Floats:
 
 
 def _dummies(survey: Survey, traits: Sequence[str]) -> Floats:
-    return np.hstack([_one_hot(survey.trait_codes[t], len(survey.trait(t).options))[:, 1:] for t in traits])
+    columns = [_one_hot(survey.trait_codes[t], len(survey.trait(t).options))[:, 1:] for t in traits]
+    return np.hstack([np.zeros((survey.n, 0)), *columns])
 
 
 def _folds_of_units(survey: Survey, folds: int, seed: int) -> Ints:

@@ -60,10 +60,12 @@ class Steering:
 
     @cached_property
     def matrix(self) -> pl.DataFrame:
-        """One row per target and steered group: target, steered, distance, low, high, noise_floor, own.
+        """One row per target and steered group: target, steered, distance, debiased, low, high, noise_floor, own.
 
-        distance: root of the mean squared distance over questions, with its interval. noise_floor: root of the mean
-        squared distance that sampling alone would show. own: whether the model was steered as the target.
+        distance: root of the mean squared distance over questions, as it was measured. noise_floor: root of the mean
+        squared distance that sampling alone would show. debiased: the distance with that taken off, 0 where noise is
+        larger; low and high are the interval of this one, so the distance as measured can lie above it. own: whether
+        the model was steered as the target.
         """
         rows = []
         for g, target in enumerate(self.groups):
@@ -75,8 +77,9 @@ class Steering:
                     "hellinger", np.array([value]), drawn, noise, df=self.df[[g]], options=3, level=self.level
                 )
                 floor = float(np.sqrt(max(self.noise[:, g, h].mean(), 0.0)))
-                rows.append((target, as_whom, np.sqrt(value), low[0], high[0], floor, target == as_whom))
-        names = ["target", "steered", self.measure, "low", "high", "noise_floor", "own"]
+                less = float(np.sqrt(max(value - floor**2, 0.0)))
+                rows.append((target, as_whom, np.sqrt(value), less, low[0], high[0], floor, target == as_whom))
+        names = ["target", "steered", self.measure, "debiased", "low", "high", "noise_floor", "own"]
         return pl.DataFrame(rows, schema=names, orient="row")
 
     @cached_property

@@ -183,6 +183,15 @@ def test_the_demo_model_foretells_votes_it_was_not_told() -> None:
     assert "held out" in found.sentence()
 
 
+def test_a_trait_that_is_the_question_itself_is_no_baselines_business() -> None:
+    anes = pnb.load_survey("anes96")
+    hidden = hide_at_random(anes, ["ideology"], share=0.25)
+    found = predict(hidden, traits=["ideology", "age"])
+    assert found.table().filter(pl.col("predictor") == "logit")["auc"][0] < 0.7
+    assert found.table().filter(pl.col("predictor") == "neighbours")["auc"][0] < 0.7
+    assert any("the question itself" in why for why in found.left_out)
+
+
 def test_mistakes_are_named(survey: Survey) -> None:
     with pytest.raises(PluralError, match="between 0 and 1"):
         hide_at_random(survey, KEYS, share=1.0)
