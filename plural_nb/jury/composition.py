@@ -25,6 +25,7 @@ from plural_nb.survey.design import Floats
 _MOST_GROUPS = 14
 # How far ahead, as a share of the largest group's welfare sum, a candidate must be to have won and not tied.
 _AHEAD = 1e-9
+_CLEARLY_AHEAD = 5e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,12 +124,12 @@ def reversing(
     1 ≤ α < ∞ (scale them first), or more than 14 groups at α = ∞.
     """
     nonnegative(utilities)
-    a = float(read_alphas(alpha))
+    a = _one_alpha(alpha)
     utilities, groups, codes, before = _sorted_by(utilities, trait)
-    if np.isnan(utilities.values).any():
+    if np.isnan(utilities.values[utilities.weight > 0]).any():
         raise PluralError("Some ratings are missing; `utilities.completed()` estimates them by group, and says so.")
-    if seats is not None and seats < 1:
-        raise PluralError(f"A jury has 1 seat or more, not {seats!r}.")
+    if seats is not None and (isinstance(seats, bool) or not isinstance(seats, int | np.integer) or seats < 1):
+        raise PluralError(f"A jury has a whole number of seats, 1 or more; not {seats!r}.")
     present = before > 0
     C = len(utilities.candidates)
     current = winners(utilities, [a])[0]
@@ -162,7 +163,8 @@ def _merit(utilities: Utilities, codes: npt.NDArray[np.integer], G: int, alpha: 
         return merit
     # Logs of means of powers: brought to a common factor, which changes no order, so that nothing overflows.
     present = np.array([((codes == g) & (utilities.weight > 0)).any() for g in range(G)])
-    merit[present] = np.exp(merit[present] - merit[present].max())
+    top = merit[present].max()
+    merit[present] = np.exp(merit[present] - (top if np.isfinite(top) else 0.0))
     return merit if alpha < 1 else -merit
 
 
@@ -189,21 +191,26 @@ def _nearest(merit: Floats, c: int, before: Floats, present: npt.NDArray[np.bool
         return None  # another candidate has the same merit in every group: a tie at best
     ahead = ahead / scale
     eye = np.eye(G)
-    limits = [
-        optimize.LinearConstraint(np.hstack([ahead, np.zeros_like(ahead)]), _AHEAD * size, np.inf),
-        optimize.LinearConstraint(np.r_[np.ones(G), np.zeros(G)], size, size),
-        optimize.LinearConstraint(np.hstack([eye, -eye]), -np.inf, before * size),
-        optimize.LinearConstraint(np.hstack([-eye, -eye]), -np.inf, -before * size),
-    ]
     top = np.r_[np.where(present, size, 0.0), np.full(G, size)]
     whole = np.r_[np.full(G, 0 if seats is None else 1), np.zeros(G)]
-    found = optimize.milp(
-        np.r_[np.zeros(G), np.full(G, 0.5)], constraints=limits, integrality=whole, bounds=optimize.Bounds(0, top)
-    )
-    if found.x is None:
-        return None
-    after = np.maximum(found.x[:G], 0.0)
-    return np.asarray((after if seats is None else np.rint(after)) / (after.sum() if seats is None else seats))
+    # HiGHS keeps a limit to 1e-6 only: a lead that turns out to be none is asked for again with room for that.
+    for lead in (_AHEAD, _CLEARLY_AHEAD):
+        limits = [
+            optimize.LinearConstraint(np.hstack([ahead, np.zeros_like(ahead)]), lead * size, np.inf),
+            optimize.LinearConstraint(np.r_[np.ones(G), np.zeros(G)], size, size),
+            optimize.LinearConstraint(np.hstack([eye, -eye]), -np.inf, before * size),
+            optimize.LinearConstraint(np.hstack([-eye, -eye]), -np.inf, -before * size),
+        ]
+        found = optimize.milp(
+            np.r_[np.zeros(G), np.full(G, 0.5)], constraints=limits, integrality=whole, bounds=optimize.Bounds(0, top)
+        )
+        if found.x is None:
+            return None
+        after = np.maximum(found.x[:G], 0.0)
+        after = after / after.sum() if seats is None else np.rint(after) / seats
+        if (ahead @ after > 0).all():
+            return np.asarray(after)
+    return None
 
 
 def _nearest_rawlsian(
@@ -246,8 +253,9 @@ def _sorted_by(utilities: Utilities, trait: str) -> tuple[Utilities, tuple[str, 
     groups = utilities.groups(trait)
     without = groups.codes < 0
     if without.any():
-        note = f"{int(without.sum())} jurors without {trait!r} are left out"
-        utilities = utilities.within(~without, note=note)
+        count = int((without & (utilities.weight > 0)).sum())
+        who = f"1 juror without {trait!r} is" if count == 1 else f"{count:,} jurors without {trait!r} are"
+        utilities = utilities.within(~without, note=f"{who} left out")
         groups = utilities.groups(trait)
     codes = np.asarray(groups.codes)
     # With a design, jurors left out stay as rows of weight 0 without a group.
@@ -260,7 +268,7 @@ def _composed(
     utilities: Utilities, trait: str, groups: tuple[str, ...], codes: npt.NDArray[np.integer], before: Floats,
     after: Floats, alpha: float, seats: int | None = None,
 ) -> Composition:  # fmt: skip
-    a = float(read_alphas(alpha))
+    a = _one_alpha(alpha)
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(before > 0, after / before, 0.0)
     weight = np.where(codes >= 0, utilities.weight * factor[np.maximum(codes, 0)], 0.0)
@@ -271,5 +279,14 @@ def _composed(
     )  # fmt: skip
 
 
+def _one_alpha(alpha: float) -> float:
+    found = read_alphas(alpha)
+    if found.ndim:
+        raise PluralError("A jury's composition is looked at under one α; give a single number.")
+    return float(found)
+
+
 def _named(names: tuple[str, ...]) -> str:
+    if not names:
+        return "nobody wins, as nobody of any weight rated a candidate"
     return f"{names[0]} wins" if len(names) == 1 else " and ".join(names) + " tie"

@@ -24,7 +24,7 @@ from plural_nb.jury.pairwise import (
 from plural_nb.jury.ranking import leximin_ranks
 from plural_nb.jury.resampling import WHOLE_JURY, percentiles, replicate_weights, share_won
 from plural_nb.jury.runoff import instant_runoff, plurality_shares
-from plural_nb.jury.utilities import Utilities, nonnegative
+from plural_nb.jury.utilities import Utilities, nonnegative, require_ratings
 
 Rule = Literal[
     "approval", "sufficientarian", "prioritarian", "leximin", "minimax_regret",
@@ -128,6 +128,7 @@ def decide(
         raise PluralError(f"Unknown rule {rule!r}. {nearest(str(rule), get_args(Rule))}")
     if threshold is None and rule in ("approval", "sufficientarian"):
         raise PluralError(f"The rule {rule!r} needs a threshold: the utility that is enough.")
+    require_ratings(utilities)
     count = _Count(utilities, rule, threshold, concern)
     score, won, notes = count.main()
     C = len(utilities.candidates)

@@ -10,7 +10,7 @@ import polars as pl
 from plural_nb.jury.distribution import Floats, distributions
 from plural_nb.jury.ranking import ranks
 from plural_nb.jury.switches import Switches, switches
-from plural_nb.jury.utilities import Utilities, nonnegative
+from plural_nb.jury.utilities import Utilities, nonnegative, require_ratings
 from plural_nb.jury.welfare import log_welfares, read_alphas, welfare_of
 
 DEFAULT_ALPHAS = (0.0, 1.0, np.inf)
@@ -35,6 +35,7 @@ def groups_at(utilities: Utilities, trait: str, alpha: Any = DEFAULT_ALPHAS) -> 
     [('Bold', 'North', 9.0, 'Bold', False), ('Bold', 'South', 1.0, 'Mild', True)]
     """
     nonnegative(utilities)
+    require_ratings(utilities)
     alphas = np.atleast_1d(read_alphas(alpha))
     groups = utilities.groups(trait)
     whole, _ = _decided(utilities, alphas)

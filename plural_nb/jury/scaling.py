@@ -60,9 +60,14 @@ def scaled(utilities: Utilities, scaling: str, *, epsilon: float = 0.01) -> Util
         what = f"each juror's {'ranks' if scaling == 'rank' else 'range'}, from {epsilon:g} to 1"
         note = f"{scaling} of each juror put on [{epsilon:g}, 1]"
     notes = [*utilities.notes, note]
-    alike = int((same.ravel() & (counts.ravel() > 0)).sum())
+    alike = int((same.ravel() & (utilities.weight > 0)).sum())
     if alike:
-        notes.append(f"{alike} jurors rated everything alike and stand in the middle of the scale")
+        who = (
+            "1 juror rated everything alike and stands"
+            if alike == 1
+            else f"{alike:,} jurors rated everything alike and stand"
+        )
+        notes.append(f"{who} in the middle of the scale")
     return replace(utilities, values=values, scale=what, scaling=scaling, notes=tuple(notes))
 
 

@@ -87,7 +87,8 @@ class Sweep:
         for first, following in zip(starts, [*starts[1:], len(won)], strict=True):
             low, high = (_alpha(self.alpha[i]) for i in (first, following - 1))
             at = f"at α = {low}" if low == high else f"from α = {low} to {high}"
-            parts.append(f"{' and '.join(won[first])} {'wins' if len(won[first]) == 1 else 'are level'} {at}")
+            names = " and ".join(won[first]) or "nobody"
+            parts.append(f"{names} {'wins' if len(won[first]) <= 1 else 'are level'} {at}")
         said = [f"Of {len(self.utilities.candidates)} candidates, {'; '.join(parts)}."]
         least = [
             (float(self.probability[a, self.rank[a] == 1].sum()), float(self.alpha[a]))

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from plural_nb.errors import PluralError
 from plural_nb.jury.distribution import Distribution, distributions
 from plural_nb.jury.lead import RESOLUTION, Lead
-from plural_nb.jury.utilities import Utilities, nonnegative
+from plural_nb.jury.utilities import Utilities, nonnegative, require_ratings
 from plural_nb.jury.welfare import alpha_at, log_welfares
 from plural_nb.survey.shares import Groups
 
@@ -119,6 +118,7 @@ def switches(utilities: Utilities) -> Switches:
     [(1.141888, ('Bold',), ('Mild',))]
     """
     nonnegative(utilities)
+    require_ratings(utilities)
     spread = distributions(utilities.values, utilities.weight)
     classes = _classes({c: spread[c].ascending() for c in _contenders(spread)})
     alike = {members[0]: members for members, _ in classes}
@@ -134,8 +134,6 @@ def switches(utilities: Utilities) -> Switches:
 def _contenders(spread: list[Distribution]) -> list[int]:
     """Candidates that may win somewhere."""
     rated = [c for c, d in enumerate(spread) if not np.isnan(d.zero)]
-    if not rated:
-        raise PluralError("Nobody of any weight rated a candidate, so nobody wins.")
     if any(spread[c].zero > 0 for c in rated):
         return rated
     log_w = log_welfares([spread[c] for c in rated], alpha_at(np.linspace(0, 1, _SCREEN)))

@@ -69,7 +69,7 @@ class Utilities:
         if infinite.any():
             i, c = (int(place[0]) for place in np.nonzero(infinite))
             raise PluralError(
-                f"{int(infinite.sum())} utilities are infinite (first: juror {jurors[i]!r} for {names[c]!r}). Give a "
+                f"{_utilities_are(infinite)} infinite (first: juror {jurors[i]!r} for {names[c]!r}). Give a "
                 "finite number, or leave the cell empty where the juror did not rate."
             )
         if np.isnan(values).all():
@@ -152,22 +152,28 @@ class Utilities:
         ('1 of 4 ratings is missing: each candidate is judged by those who rated it',)
         """
         said = list(self.notes)
-        gone = np.isnan(self.values)
+        counts = self.weight > 0
+        # Rows of weight 0 do not sit on the jury (a domain of a sample keeps them), so nothing of theirs is missing.
+        gone = np.isnan(self.values[counts])
         if gone.any():
             is_are = "is" if gone.sum() == 1 else "are"
             said.append(
-                f"{int(gone.sum())} of {gone.size} ratings {is_are} missing: each candidate is judged by those who "
+                f"{int(gone.sum()):,} of {gone.size:,} ratings {is_are} missing: each candidate is judged by those who "
                 "rated it"
             )
             silent = int(gone.all(axis=1).sum())
             if silent:
-                said.append(f"{silent} of {self.n} jurors rated nothing")
+                said.append(f"{silent:,} of {counts.sum():,} jurors rated nothing")
             unrated = [name for name, count in zip(self.candidates, self.rated, strict=True) if count == 0]
             if unrated:
                 said.append(f"nobody of any weight rated {', '.join(unrated)}")
-        out = int((self.weight == 0).sum())
-        if out:
-            said.append(f"{out} of {self.n} jurors have weight 0 and do not count")
+        out = int((~counts).sum())
+        if out and self.design is None:
+            said.append(
+                f"{out:,} of {self.n:,} jurors {'has' if out == 1 else 'have'} weight 0 and {_do(out)} not count"
+            )
+        elif out:
+            said.append(f"{out:,} of {self.n:,} people in the sample {_do(out)} not sit on the jury (weight 0)")
         return tuple(said)
 
     def groups(self, trait: str) -> Groups:
@@ -233,23 +239,26 @@ class Utilities:
         """Return missing ratings estimated by the candidate's mean in the juror's group, and a note that says so.
 
         trait: whose levels are the groups; everyone is one group when empty. A rating stays missing where nobody in
-        the group rated the candidate, or the juror is in no group.
+        the group rated the candidate, or the juror is in no group, or has weight 0. Intervals take the estimates as if
+        they had been given, which the note says where there are intervals.
 
         >>> Utilities.of({"Park": [4, 2], "Road": [None, 2]}).completed().values.tolist()
         [[4.0, 2.0], [2.0, 2.0]]
         """
         groups = self.groups(trait) if trait else Groups(("everyone",), np.zeros(self.n, dtype=np.int64))
         values = self.values.copy()
-        missing = np.isnan(values)
+        missing = np.isnan(values) & (self.weight > 0)[:, None]
         for g in range(len(groups.names)):
             inside = groups.codes == g
-            given = np.where(missing, 0.0, self.weight[:, None])[inside]
+            given = np.where(np.isnan(self.values), 0.0, self.weight[:, None])[inside]
             total = given.sum(axis=0)
             mean = (given * np.nan_to_num(self.values[inside])).sum(axis=0) / np.where(total > 0, total, np.nan)
             values[inside] = np.where(missing[inside], mean, values[inside])
         filled = int((missing & ~np.isnan(values)).sum())
         of = f"their group ({trait})" if trait else "everyone"
-        note = f"{filled} missing ratings were estimated by the mean of {of}"
+        note = f"{filled:,} missing {'rating was' if filled == 1 else 'ratings were'} estimated by the mean of {of}"
+        if self.design is not None:
+            note += "; intervals take them as given and are too narrow"
         return replace(self, values=values, notes=(*self.notes, note)) if filled else self
 
     def table(self) -> pl.DataFrame:
@@ -269,11 +278,26 @@ def nonnegative(utilities: Utilities) -> None:
         digits = 10.0 ** (np.floor(np.log10(lowest)) - 3)
         enough = f"{np.ceil(lowest / digits - 1e-9) * digits:g}"
         raise PluralError(
-            f"{int(bad.sum())} utilities are negative (the lowest is {-lowest:g}, juror {utilities.jurors[i]!r} for "
+            f"{_utilities_are(bad)} negative (the lowest is {-lowest:g}, juror {utilities.jurors[i]!r} for "
             f"{utilities.candidates[c]!r}). Welfare needs 0 or more. Add a constant that you choose and report: "
             f"`utilities.shifted({enough})` (`--shift {enough}` on the command line) leaves none below 0. For "
             "α above 0 the result depends on it."
         )
+
+
+def require_ratings(utilities: Utilities) -> None:
+    """Raise PluralError where nobody of weight above 0 rated any candidate."""
+    if not utilities.rated.any():
+        raise PluralError("Nobody of any weight rated a candidate, so nobody wins.")
+
+
+def _utilities_are(marked: npt.NDArray[np.bool_]) -> str:
+    count = int(marked.sum())
+    return "1 utility is" if count == 1 else f"{count:,} utilities are"
+
+
+def _do(count: int) -> str:
+    return "does" if count == 1 else "do"
 
 
 def _floats(column: Any, name: str) -> Floats:

@@ -98,6 +98,24 @@ def test_a_candidate_that_everyone_likes_less_never_wins() -> None:
         assert reversing(jury, "age", alpha=alpha) == {"B": None}
 
 
+def test_a_tie_is_no_reversal() -> None:
+    traits = pl.DataFrame({"age": ["old", "old", "young"]})
+    jury = Utilities.of({"A": [2, 2, 1], "B": [1, 1, 2]}, traits=traits)
+    found = reversing(jury, "age", seats=4)["B"]
+    assert found.winner_after == ("B",)
+    assert (found.after * 4).tolist() == [1, 3]
+
+
+def test_people_off_the_jury_need_no_ratings_and_the_undecided_do_not_crash() -> None:
+    traits = pl.DataFrame({"age": ["old", "young", "young"]})
+    jury = Utilities.of({"A": [5, 1, None], "B": [4, 7, None]}, [1, 1, 0], traits=traits)
+    assert reversing(jury, "age")["A"].winner_after == ("A",)
+    silent = Utilities.of({"A": [5, None], "B": [4, None]}, [0, 1], traits=traits[:2])
+    assert "nobody wins" in amplify(silent, "age", {"young": 1.0}).sentence()
+    zeros = Utilities.of({"A": [0, 0], "B": [0, 1]}, traits=traits[:2])
+    assert reversing(zeros, "age", alpha=0.5) == {"A": None}
+
+
 def test_bad_compositions_are_refused_in_words() -> None:
     traits = pl.DataFrame({"age": ["old", "young", None]})
     jury = Utilities.of({"A": [5, 6, 1], "B": [4, 7, 0]}, traits=traits)
@@ -107,8 +125,14 @@ def test_bad_compositions_are_refused_in_words() -> None:
         amplify(jury, "age", {"young": 0.7, "old": 0.5})
     with pytest.raises(PluralError, match="between 0 and 1"):
         amplify(jury, "age", {"young": 1.5})
+    with pytest.raises(PluralError, match="one α"):
+        reversing(jury, "age", alpha=[0, 1])
+    with pytest.raises(PluralError, match="whole number of seats"):
+        reversing(jury, "age", seats=2.5)
     with pytest.raises(PluralError, match="completed"):
         reversing(Utilities.of({"A": [1, None]}, traits=traits[:2]), "age")
     with pytest.raises(PluralError, match="scale first"):
         reversing(Utilities.of({"A": [1, 0], "B": [2, 1]}, traits=traits[:2]), "age", alpha=1)
-    assert any("1 jurors without 'age'" in note for note in amplify(jury, "age", {"old": 0.4}).utilities.notes)
+    assert any(
+        "1 juror without 'age' is left out" in note for note in amplify(jury, "age", {"old": 0.4}).utilities.notes
+    )

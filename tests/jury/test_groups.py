@@ -7,10 +7,12 @@ import polars as pl
 import pytest
 
 from plural_nb import Design, PluralError
+from plural_nb.jury.decision import decide
 from plural_nb.jury.fanatics import fanatics
 from plural_nb.jury.groups import group_switches, groups_at
 from plural_nb.jury.scaling import scaled, winners_by_scaling
 from plural_nb.jury.sweep import sweep, winners
+from plural_nb.jury.switches import switches
 from plural_nb.jury.utilities import Utilities
 from plural_nb.jury.welfare import welfare
 
@@ -74,6 +76,25 @@ def test_fanatics_equal_the_smallest_set_by_brute_force(alpha):
         assert row["jurors"] == flipped_by_hand(u, w, alpha, 0.5, 11)
 
 
+@pytest.mark.parametrize("alpha", [1.0, 2.0, np.inf])
+@pytest.mark.parametrize("low", [0, 1])
+def test_fanatics_who_only_draw_level_at_the_bottom_may_be_enough(alpha, low):
+    for seed in range(40):
+        u = np.random.default_rng(seed).integers(low, 5, (5, 3)).astype(float)
+        row = fanatics(Utilities.of(u), alpha, scale=(low, 5)).row(0, named=True)
+        before = winners(Utilities.of(u), [alpha])[0]
+        c = "ABC".index(before[0])
+        rivals = [d for d in range(3) if "ABC"[d] not in before]
+
+        def flips(who, d, u=u, c=c):
+            v = u.copy()
+            v[list(who), c], v[list(who), d] = low, 5
+            return winners(Utilities.of(v[:, [c, d]]), [alpha])[0] == ("B",)
+
+        sizes = [k for k in range(1, 6) for who in combinations(range(5), k) for d in rivals if flips(who, d)]
+        assert row["jurors"] == min(sizes, default=None)
+
+
 def test_a_zero_on_the_scale_is_a_veto():
     many = Utilities.of({"Park": [9.0] * 99 + [8.0], "Road": [5.0] * 100})
     table = fanatics(many, [0, 1, np.inf], scale=(0, 10))
@@ -105,7 +126,7 @@ def test_range_and_rank_go_from_epsilon_to_one_and_z_has_mean_0_and_sd_1():
 def test_a_juror_who_rates_all_alike_stands_in_the_middle_and_is_counted():
     jury = scaled(Utilities.of([[5.0, 5.0], [1.0, 2.0]]), "range", epsilon=0.1)
     assert jury.values[0].tolist() == [0.55, 0.55]
-    assert any("1 jurors rated everything alike" in note for note in jury.about())
+    assert any("1 juror rated everything alike" in note for note in jury.about())
 
 
 def test_the_winner_against_scaling_and_epsilon_is_one_table():
@@ -119,7 +140,30 @@ def test_missing_ratings_can_be_estimated_by_group_and_it_is_said():
     filled = jury.completed("g")
     assert filled.values[:3, 0].tolist() == [4, 4, 9]
     assert np.isnan(filled.values[3, 0])
-    assert "1 missing ratings were estimated" in filled.about()[0]
+    assert filled.about()[0] == "1 missing rating was estimated by the mean of their group (g)"
+
+
+def test_notes_count_those_who_sit_on_the_jury_not_the_rest_of_the_sample():
+    given = Utilities.of({"A": [4.0, None, None, 2.0], "B": [1.0, 2.0, None, 3.0]}, design=Design(np.ones(4)))
+    jury = given.within([True, True, False, True])
+    assert jury.about() == (
+        "1 of 6 ratings is missing: each candidate is judged by those who rated it",
+        "1 of 4 people in the sample does not sit on the jury (weight 0)",
+    )
+    filled = jury.completed()
+    assert filled.values[:, 0].tolist()[:2] == [4, 3]
+    assert np.isnan(filled.values[2]).all()
+    assert filled.notes == (
+        "1 missing rating was estimated by the mean of everyone; intervals take them as given and are too narrow",
+    )
+
+
+def test_ratings_of_people_without_weight_alone_decide_nothing():
+    jury = Utilities.of({"A": [9.0, None], "B": [1.0, None]}, [0, 1], traits=pl.DataFrame({"g": ["x", "y"]}))
+    for ask in (fanatics, switches, lambda u: groups_at(u, "g"), lambda u: decide(u, "borda")):
+        with pytest.raises(PluralError, match="Nobody of any weight"):
+            ask(jury)
+    assert "nobody wins" in sweep(jury, [0, 1]).sentence()
 
 
 def test_a_sampled_jury_has_intervals_and_a_whole_one_has_none():
