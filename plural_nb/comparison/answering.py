@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,17 @@ def places_of(question: Question, labels: tuple[str, ...] | list[str], name: str
         if label not in pool:
             raise PluralError(f"{question.key!r}: {whose} it has no option {label!r}. {nearest(label, pool)}")
     return [list(labels).index(label) for label in ours]
+
+
+def questions_of(given: Survey | Sequence[Question] | Question) -> list[Question]:
+    """Return the questions that are meant: all of a survey's, several, or one; PluralError for anything else."""
+    if isinstance(given, Question):
+        return [given]
+    asked = list(given.questions.values()) if isinstance(given, Survey) else list(given)
+    for one in asked:
+        if not isinstance(one, Question):
+            raise PluralError(f"{one!r} is no question. Give a survey, or questions such as survey.questions[{one!r}].")
+    return asked
 
 
 def name_of(who: Answering, otherwise: str) -> str:

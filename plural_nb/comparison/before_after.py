@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import polars as pl
 
 from plural_nb.comparison.published import published
+from plural_nb.comparison.report import versions
 from plural_nb.errors import PluralError, nearest
 
 Convention = Literal["ours", "compatible"]
@@ -21,6 +22,7 @@ class BeforeAndAfter:
     names: of the model before and after. populations: their names. rows: one per measure, convention, population and
     side, see `table`. per_question: the numbers that are averaged, one row per question. left_out: what could not be
     used, with the reason. manner: how the models were asked. note, level: of the intervals.
+    sources: each model's file, hash and way of being asked, where known.
     """
 
     names: tuple[str, str]
@@ -31,6 +33,7 @@ class BeforeAndAfter:
     manner: str = ""
     note: str = ""
     level: float = 0.95
+    sources: tuple[str, ...] = ()
 
     def table(
         self, measure: Measure | None = None, *, convention: Convention | None = "ours", beside: bool = False
@@ -127,6 +130,7 @@ class BeforeAndAfter:
             "of a model's options. The compatible convention follows the paper's code: scipy's distance, one "
             "permutation per question, questions left out of a mean where it or p·log p is NaN.",
             self.manner,
+            *self.sources,
             self.note,
             self.sentence(),
         ]
@@ -137,7 +141,7 @@ class BeforeAndAfter:
             for r in rows.iter_rows(named=True)
             if r["mean"] is not None
         ]
-        return "\n".join(filter(None, lines))
+        return "\n".join(filter(None, [*lines, f"Versions: {versions()}"]))
 
 
 @dataclass(frozen=True, slots=True)

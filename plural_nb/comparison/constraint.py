@@ -83,6 +83,8 @@ def constraint(
     (1.0, 0.0)
     """
     require_level(level)
+    if not (isinstance(humans, Mapping) and isinstance(silicon, Mapping)):
+        raise PluralError('Items are given by name on both sides: {"trust_press": answers, …}.')
     for key in {*humans, *silicon}:
         if key not in humans or key not in silicon:
             other = humans if key in silicon else silicon

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plural_nb.comparison.answering import Answering, name_of, row_of
+from plural_nb.comparison.answering import Answering, name_of, questions_of, row_of
 from plural_nb.comparison.continuations import Continuation, Scorer, log_probabilities
 from plural_nb.comparison.dates import Dates, dates
 from plural_nb.comparison.question_sample import REPLICATES, QuestionSample, clusters_of
@@ -113,9 +113,7 @@ def contamination(
     ...     print(contamination(model, load_survey("anes96"), cutoff="December 2023").sentence())
     """
     survey = questions if isinstance(questions, Survey) else None
-    if isinstance(questions, Question):
-        questions = [questions]
-    asked = list(survey.questions.values()) if survey is not None else list(questions)  # type: ignore[arg-type]
+    asked = questions_of(questions)
     if survey is not None:
         toplines, fieldwork = survey if toplines is None else toplines, fieldwork or survey.fieldwork
     keys = [q.key for q in asked]

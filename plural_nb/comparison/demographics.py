@@ -23,7 +23,7 @@ _STEP = 1e-7
 def demographic_baseline(
     survey: Survey,
     question: str,
-    traits: Sequence[str] | None = None,
+    traits: Sequence[str] | str | None = None,
     *,
     population: Population | None = None,
     folds: int = 5,
@@ -32,7 +32,7 @@ def demographic_baseline(
 ) -> Answers:
     """Return a row per respondent: what a multinomial logit on traits, fitted to other people, expects of them.
 
-    traits: keys; all of the survey's when None. A missing level is a level of its own.
+    traits: keys, or one; all of the survey's when None. A missing level is a level of its own.
     population: the people fitted and predicted; everyone when None.
     folds: people are parted by whole PSUs, and each part is predicted by a fit on the others, so that nobody's own
         answer, nor that of their PSU, is in their row. ridge: penalty ½·ridge·β² in units of one average person.
@@ -54,7 +54,9 @@ def demographic_baseline(
         raise PluralError(f"The ridge must be a positive number, not {ridge!r}; it keeps coefficients finite.")
     answers = survey.answers(question, population)
     places = list(answers.question.substantive)
-    X = _dummies(survey, list(survey.traits) if traits is None else list(traits))
+    X = _dummies(
+        survey, list(survey.traits) if traits is None else [traits] if isinstance(traits, str) else list(traits)
+    )
     y = answers.rows[:, places]
     design = answers.design
     here = answers.domain & (y.sum(axis=1) > 0) & (design.weight > 0)

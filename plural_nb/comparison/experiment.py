@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from scipy.spatial import distance as scipy_distance
 
-from plural_nb.comparison.answering import Answering, Row, name_of, row_of
+from plural_nb.comparison.answering import Answering, Row, name_of, questions_of, row_of
 from plural_nb.comparison.before_after import BeforeAndAfter, Convention, Measure
 from plural_nb.comparison.distances import Floats, entropy, js_distance
 from plural_nb.comparison.noise import noise_floors
@@ -30,7 +30,7 @@ _SCHEMA = {
 def before_and_after(
     pre: Answering,
     post: Answering,
-    questions: Sequence[Question] | Survey,
+    questions: Sequence[Question] | Question | Survey,
     populations: Mapping[str, Answering],
     *,
     names: tuple[str, str] = ("", ""),
@@ -65,7 +65,9 @@ def before_and_after(
     >>> found.change("js_distance", "people").low > 0 > found.change("entropy_nats").high
     True
     """
-    asked = list(questions.questions.values()) if isinstance(questions, Survey) else list(questions)
+    asked = questions_of(questions)
+    if not isinstance(populations, Mapping):
+        raise PluralError('Populations are given by name: populations={"my country": survey}.')
     repeated = {q.key for q in asked if sum(p.key == q.key for p in asked) > 1}
     if repeated or not asked:
         raise PluralError(f"Each question needs a key of its own; {sorted(repeated)} stand twice." if asked else _NONE)
@@ -93,12 +95,19 @@ def before_and_after(
         f"Intervals ({level:.0%}) are from {replicates:,} bootstrap replicates over {len(kept)} questions in "
         f"{len(set(sample.clusters))} batteries or topics, drawn whole; pre and post are drawn together (seed {seed}).",
         level,
+        tuple(f"{side}: {told}" for side in _SIDES if (told := _provenance(table[kept[0].key][side]))),
     )
 
 
 _SIDES = ("pre", "post")
 _NONE = "There is no question that both models and some population answer."
 _Key = tuple[Measure, Convention, str | None, str, str]
+
+
+def _provenance(row: Row) -> str:
+    """The model file, its hash and how it was asked, as far as they are known."""
+    told = row.answers.source.provenance if row.answers is not None else ()
+    return "; ".join(f"{name}: {value}" for name, value in told)
 
 
 def _ask(

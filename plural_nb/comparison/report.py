@@ -34,7 +34,7 @@ def report(comparison: Comparison) -> str:
     """Return what was compared, how, and what came of it, as Markdown."""
     parts = [
         _what(comparison), _sources(comparison), _methods(comparison), _numbers(comparison), _limits(comparison),
-        _versions(),
+        f"## Versions\n\n{versions()}",
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -230,11 +230,12 @@ def _limits(comparison: Comparison) -> str:
     return "\n\n".join(lines)
 
 
-def _versions() -> str:
+def versions() -> str:
+    """Return the versions of Python and of the libraries that made the numbers, as one line."""
     found = [f"Python {platform.python_version()}"]
     for name in ("plural-nb", "numpy", "scipy", "polars", "llama-cpp-python"):
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    return "## Versions\n\n" + ", ".join(found) + "."
+    return ", ".join(found) + "."

@@ -190,7 +190,9 @@ def score(
     >>> board.table()["simbench"].round(6).to_list()
     [0.0]
     """
-    if not isinstance(models, Mapping) or isinstance(survey, Mapping):
+    if isinstance(survey, Mapping) or not (
+        isinstance(models, Mapping) and all(isinstance(answers, Mapping) for answers in models.values())
+    ):
         raise PluralError('The models come first, then the survey: score({"a model": {"key": answers}}, survey).')
     if not models:
         raise PluralError("There is no model to score.")

@@ -119,6 +119,8 @@ def compare_survey(
     >>> found.distances["js_distance"]["value"].shape == (1, len(anes.trait("age").labels))
     True
     """
+    if not isinstance(answers, Mapping) or isinstance(survey, Mapping):
+        raise PluralError('The survey comes first, then answers by question: compare_survey(survey, {"key": answers}).')
     everyone = Groups((survey.describe(population),), np.zeros(survey.n, dtype=np.int64))
     groups = survey.groups(by) if isinstance(by, str) else by or everyone
     names, codes = group_codes(survey.n, groups)
@@ -353,7 +355,7 @@ def _exact_rows(
 ) -> Floats | None:
     """(G, K) rows of the substantive options; None where some side is not a single exact row."""
     people = Answers.from_places(question, survey.answer_codes[question.key], design=survey.design)
-    each = dict.fromkeys(groups, given) if isinstance(given, Answers) else given
+    each = given if isinstance(given, Mapping) else dict.fromkeys(groups, align_options(people, given).b)
     if not all(one.exact for one in each.values()):
         return None
     rows = np.full((len(groups), len(question.substantive)), np.nan)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plural_nb.comparison.answering import Answering, name_of, row_of
+from plural_nb.comparison.answering import Answering, name_of, questions_of, row_of
 from plural_nb.comparison.distances import Floats, entropy
 from plural_nb.comparison.distortion import Fitted, Pair, log_spread, logit_slope, sharpening
 from plural_nb.comparison.question_sample import REPLICATES, QuestionSample, clusters_of
@@ -85,7 +85,7 @@ class Tails:
 def tails(
     model: Answering,
     people: Answering,
-    questions: Sequence[Question] | Survey,
+    questions: Sequence[Question] | Question | Survey,
     *,
     topics: Mapping[str, str] | None = None,
     manner: Mapping[str, Any] | None = None,
@@ -117,7 +117,7 @@ def tails(
     """
     if generations < 1:
         raise PluralError(f"There is at least one generation, not {generations}.")
-    asked = list(questions.questions.values()) if isinstance(questions, Survey) else list(questions)
+    asked = questions_of(questions)
     pairs, left_out = _pairs(asked, model, people, {"mode": "completion"} if manner is None else manner)
     if not pairs:
         raise PluralError(f"There is no question that both sides answer. {' '.join(left_out[:3])}".strip())

@@ -10,6 +10,8 @@ import pytest
 from plural_nb.answers import Answers, Source
 from plural_nb.charts import dumbbell_by_group, humans_and_model
 from plural_nb.comparison.comparison import compare
+from plural_nb.comparison.constraint import constraint
+from plural_nb.comparison.experiment import before_and_after
 from plural_nb.comparison.prompting import prompting
 from plural_nb.comparison.scoreboard import score
 from plural_nb.comparison.survey_distances import compare_survey
@@ -152,3 +154,37 @@ def test_an_unknown_distance_of_a_table_names_the_nearest():
     found = compare_survey(survey, {"toll": model(question, row)}, replicates=50)
     with pytest.raises(PluralError, match="Did you mean 'js_distance'"):
         found.table("js_dist")
+
+
+def test_the_papers_experiment_says_where_its_models_come_from():
+    row = model()
+    before = replace(row, source=replace(row.source, provenance=(("Model file", "m.gguf"), ("SHA-256", "c0ffee"))))
+    said = before_and_after({TEA.key: before}, {TEA.key: row}, TEA, {"people": people()}).report()
+    assert "pre: Model file: m.gguf; SHA-256: c0ffee" in said
+    assert "post: Model file" not in said
+    assert "numpy" in said
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: before_and_after({}, {}, ["q"], {"us": {}}), r"'q' is no question"),
+        (lambda: before_and_after({}, {}, TEA, load_survey("teaching")), "Populations are given by name"),
+        (lambda: compare_survey({"toll": model()}, load_survey("teaching")), "survey comes first"),
+        (lambda: score({"toll": model()}, load_survey("teaching")), "models come first"),
+        (lambda: constraint([people()], [people()]), "given by name on both sides"),
+    ],
+)
+def test_arguments_in_the_wrong_place_are_said_plainly(call, words):
+    with pytest.raises(PluralError, match=words):
+        call()
+
+
+def test_a_cell_that_holds_no_answers_leaves_the_others_of_a_table():
+    survey = load_survey("teaching")
+    question = survey.questions["toll"]
+    row = np.zeros(len(question.options))
+    row[list(question.substantive)] = 1 / len(question.substantive)
+    found = compare_survey(survey, {"nature": [0.5, 0.5], "toll": model(question, row)}, replicates=50)
+    assert "type list" in found.failed["nature", ""]
+    assert found.table("js_distance").filter(question="toll")["value"][0] > 0
