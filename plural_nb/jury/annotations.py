@@ -79,6 +79,8 @@ class Annotations:
             if table[column].null_count():
                 row = int(table[column].is_null().arg_max() or 0) + 1
                 raise PluralError(f"Row {row} of the labels has no {column!r}.")
+        if table[label].dtype.is_float():
+            table = table.with_columns(pl.col(label).fill_nan(None))
         given = table.filter(pl.col(label).is_not_null())
         if given.is_empty():
             raise PluralError(f"Column {label!r} holds no label at all.")
@@ -152,14 +154,17 @@ class Annotations:
         )
 
     def agreement(self, metric: Metric = "nominal", **rest: Any) -> Agreement:
-        """Return Krippendorff's α, annotators weighted; see `plural_nb.survey.agreement.krippendorff`."""
+        """Return Krippendorff's α, annotators weighted; see `plural_nb.survey.agreement.krippendorff`.
+
+        Raises PluralError where an annotator labelled an item under several conditions, and for text labels with a
+        metric that needs numbers.
+        """
         if metric in ("interval", "ratio") and self.values is None:
             raise PluralError(
                 f"The labels are texts, so the metric {metric!r} has no numbers to go by. Take 'nominal'."
             )
-        table = np.full((len(self.annotators), len(self.items)), np.nan)
         number = np.arange(len(self.labels)) if self.values is None else np.array(self.values)
-        table[self.annotator, self.item] = number[self.label]
+        table = self._matrix(number.astype(np.float64))
         return krippendorff(table, metric=metric, weight=self.weight, **rest)
 
     def answers(self, label: str = "labels") -> Answers:
@@ -206,12 +211,12 @@ class Annotations:
     def utilities(self) -> Utilities:
         """Return annotators as jurors and items as candidates, by the value of the label each gave.
 
-        Raises PluralError where labels are texts without values.
+        Raises PluralError where labels are texts without values, or an annotator labelled an item under several
+        conditions.
         """
         if self.values is None:
             raise PluralError("The labels are texts, which are no utilities. Give them numbers.")
-        table = np.full((len(self.annotators), len(self.items)), np.nan)
-        table[self.annotator, self.item] = np.array(self.values)[self.label]
+        table = self._matrix(np.array(self.values))
         scale = f"labels {self.labels[0]} to {self.labels[-1]}"
         return Utilities(table, self.items, self.weight, self.annotators, self.traits, scale=scale)
 
@@ -231,6 +236,21 @@ class Annotations:
             self.annotators, self.items, self.labels, self.annotator[keep], self.item[keep], self.label[keep],
             self.weight, self.traits, self.conditions.filter(pl.Series(keep)), self.values,
         )  # fmt: skip
+
+    def _matrix(self, number: Floats) -> Floats:
+        """(annotators, items) numbers of the labels, NaN where there is none; one label for each pair at most."""
+        cell = self.annotator * len(self.items) + self.item
+        _, first, count = np.unique(cell, return_index=True, return_counts=True)
+        if (count > 1).any():
+            at = int(first[np.argmax(count > 1)])
+            raise PluralError(
+                f"Annotator {self.annotators[self.annotator[at]]!r} labelled item {self.items[self.item[at]]!r} under "
+                "several conditions, and one label each is needed here: take one condition first, "
+                f"`annotations.within({(self.conditions.columns or ['condition'])[0]!r}, …)`."
+            )
+        table = np.full((len(self.annotators), len(self.items)), np.nan)
+        table[self.annotator, self.item] = number[self.label]
+        return table
 
     def _column(self, name: str) -> pl.Series:
         if name in self.conditions.columns:

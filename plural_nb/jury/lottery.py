@@ -157,27 +157,58 @@ class Lottery:
         return np.sort(np.concatenate(taken))
 
 
-def check_record(record: dict[str, Any], pool: Pool) -> Jury:
+def check_record(record: dict[str, Any] | str | Path, pool: Pool) -> Jury:
     """Draw again from a public record and return the jury.
 
-    Raises PluralError when the pool is another than the record's, a jury in it breaks a quota, or the people drawn
-    are not those that the record names.
+    record: as `Lottery.record` returns it, or the file that `Lottery.save_record` wrote.
+
+    Raises PluralError when it is no such record or was damaged, the pool is another than the record's, a jury in it
+    breaks a quota, or the people drawn are not those that the record names. That the chances are the fairest is not
+    checked: `sortition` with the same pool and quotas finds them again.
+
+    >>> pool = Pool.of(pl.DataFrame({"age": ["old", "old", "young"]}))
+    >>> lottery = Lottery(pool, Quotas(2, {"age": {"young": 1}}), np.array([[1, 1]]), np.array([1.0]), "leximin")
+    >>> check_record(lottery.record(seed=3), pool).ids == lottery.draw(3).ids
+    True
     """
-    if record["pool"]["sha256"] != pool.fingerprint():
-        raise PluralError("This is not the pool of the record: its ids or features differ.")
-    bounds: dict[str, dict[str, tuple[int, int]]] = {}
-    for feature, level, low, high in record["quotas"]:
-        bounds.setdefault(feature, {})[level] = (low, high)
-    quotas = Quotas(record["seats"], bounds)
-    panels = np.array(record["panels"], dtype=np.int64)
+    if not isinstance(record, dict):
+        record = _read_record(Path(record))
+    try:
+        fingerprint, seats, quotas_kept = record["pool"]["sha256"], record["seats"], record["quotas"]
+        rule, seed, seated = str(record["rule"]), record["seed"], list(record["seated"])
+        bounds: dict[str, dict[str, tuple[int, int]]] = {}
+        for feature, level, low, high in quotas_kept:
+            bounds.setdefault(feature, {})[level] = (low, high)
+        panels = np.array(record["panels"], dtype=np.int64)
+        chance = np.array(record["chance"], dtype=np.float64)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise PluralError(f"This is no record of a draw, or it was damaged: {problem!r}.") from None
+    if fingerprint != pool.fingerprint():
+        raise PluralError("This is not the pool of the record: its people, their order or their features differ.")
+    if panels.ndim != 2 or panels.shape != (chance.size, pool.counts.size):
+        raise PluralError(f"The record has {chance.size} chances for juries of shape {panels.shape}; it was damaged.")
+    if (chance < 0).any() or abs(float(chance.sum()) - 1) > 1e-9:
+        raise PluralError(f"The chances in the record sum to {chance.sum():.9g}, not 1; it was changed.")
+    quotas = Quotas(seats, bounds)
     for place, counts in enumerate(panels):
         if not quotas.allows(pool, counts):
             raise PluralError(f"Jury {place + 1} of the record breaks a quota.")
-    lottery = Lottery(pool, quotas, panels, np.array(record["chance"]), record["rule"])
-    jury = lottery.draw(record["seed"])
-    if list(jury.ids) != record["seated"]:
+    jury = Lottery(pool, quotas, panels, chance, rule).draw(seed)
+    if list(jury.ids) != seated:
         raise PluralError("The record's seed draws other people than those it names; was it made by another NumPy?")
     return jury
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise PluralError(f"The record {path.name} cannot be read: {problem.strerror or problem}.") from None
+    except ValueError as problem:
+        raise PluralError(f"{path.name} is no record of a draw (not JSON: {problem}).") from None
+    if not isinstance(record, dict):
+        raise PluralError(f"{path.name} is no record of a draw: it holds {type(record).__name__}, not fields.")
+    return record
 
 
 def _seed(seed: int) -> int:

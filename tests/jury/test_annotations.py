@@ -108,6 +108,21 @@ def test_distributions_keep_the_minority_and_name_ties() -> None:
     assert found["share_yes"][0] == pytest.approx(4 / 6)
 
 
+def test_labels_under_several_conditions_are_never_overwritten() -> None:
+    rows = {
+        "who": ["a", "a", "b"],
+        "item": ["x"] * 3,
+        "toxic": [1.0, 5.0, float("nan")],
+        "order": ["1st", "2nd", "1st"],
+    }
+    both = Annotations.of(pl.DataFrame(rows), annotator="who", item="item", label="toxic", conditions=["order"])
+    assert both.labels == ("1", "5")
+    for ask in (both.utilities, both.agreement):
+        with pytest.raises(PluralError, match="'a' labelled item 'x' under several conditions"):
+            ask()
+    assert both.within("order", "2nd").utilities().values.tolist() == [[5.0]]
+
+
 def test_labels_are_utilities_of_items(annotations: Annotations) -> None:
     jury = annotations.utilities()
     assert jury.n == 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -135,6 +136,30 @@ def test_a_public_record_draws_the_same_jury_again_and_a_changed_one_is_caught()
     broken = [[0] * len(pool.counts), *record["panels"][1:]]
     with pytest.raises(PluralError, match="breaks a quota"):
         check_record({**record, "panels": broken}, pool)
+
+
+def test_a_published_file_is_checked_and_a_damaged_one_refused_in_words(tmp_path: Path) -> None:
+    pool = made_pool(40, (2, 3), 8)
+    lottery = sortition(pool, made_quotas(pool, 8, 9))
+    path = lottery.save_record(tmp_path / "draw.json", 5)
+    assert check_record(path, pool).ids == check_record(str(path), pool).ids == lottery.draw(5).ids
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for changed, said in (
+        ({**record, "chance": [p * 0.9 for p in record["chance"]]}, "sum to 0.9"),
+        ({**record, "panels": [row[:-1] for row in record["panels"]]}, "damaged"),
+        ({name: value for name, value in record.items() if name != "seed"}, "damaged: KeyError"),
+        ({**record, "quotas": [["age"]]}, "damaged"),
+    ):
+        with pytest.raises(PluralError, match=said):
+            check_record(changed, pool)
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(PluralError, match="holds list"):
+        check_record(path, pool)
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(PluralError, match="not JSON"):
+        check_record(path, pool)
+    with pytest.raises(PluralError, match="cannot be read"):
+        check_record(tmp_path / "none.json", pool)
 
 
 def test_contradicting_quotas_are_explained_by_the_smallest_change() -> None:
