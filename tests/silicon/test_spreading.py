@@ -328,7 +328,9 @@ from plural_nb.survey.question import ask_for
 
 if __name__ == "__main__":
     crowd = [f"I am person number {i} of many." for i in range(200)]
-    pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(sys.argv[2]))
+    context = multiprocessing.get_context(sys.argv[2])
+    # Both processes start before the first shard, or one might answer all and the other hold no model.
+    pool = ProcessPoolExecutor(2, mp_context=context, initializer=context.Barrier(2).wait, initargs=(60,))
     with open_model(sys.argv[1]) as model:
         model.ask(ask_for("Tea?", ["Yes", "No"]), persona=crowd, examples=0, executor=pool)
         print("asked", flush=True)
