@@ -25,7 +25,8 @@ def dumbbell_by_group(comparison: Comparison, *, option: str | None = None, by: 
     option: label of the answer; the first when None. by: what the groups are levels of. title: the question's text
     where empty.
 
-    People have circles, the second side diamonds; whiskers are intervals, and an exact answer of a model has none.
+    People have circles, the second side diamonds; whiskers are intervals. An exact answer of a model has none; its
+    range over orders and wordings is dotted, with diamonds at its ends.
     Raises PluralError for an unknown answer.
 
     >>> from plural_nb.answers import Answers
@@ -42,9 +43,14 @@ def dumbbell_by_group(comparison: Comparison, *, option: str | None = None, by: 
         raise PluralError(f"There is no answer {option!r} to show. {nearest(option, options)}")
     k = options.index(option) if option is not None else 0
     rows: list[dict[str, Any]] = []
+    pairs = comparison.measured.pairs
+    spreads = pairs.a.spread(), pairs.b.spread()
     for g, group in enumerate(comparison.groups):
-        for mark, shares, other in zip(_MARKS, (comparison.a, comparison.b), (comparison.b, comparison.a), strict=True):
-            rows.append(_row(group, mark, shares, g, k, other, comparison.failed.get(group, "")))
+        for mark, side, other, ends in zip(
+            _MARKS, (pairs.a, pairs.b), (comparison.b, comparison.a), spreads, strict=True
+        ):
+            spread = float(ends[0][g * len(options) + k]), float(ends[1][g * len(options) + k])
+            rows.append(_row(group, mark, side.shares, g, k, other, spread, comparison.failed.get(group, "")))
     placed(rows, bottom=0.0)
     top = max(row["end"] for row in rows)
     for row in rows:
@@ -55,8 +61,10 @@ def dumbbell_by_group(comparison: Comparison, *, option: str | None = None, by: 
         for group in comparison.groups
     )
     names = [_name(s) for s in (comparison.a, comparison.b)]
-    keys = [Key(mark, name, _whisker(s)) for mark, name, s in zip(_MARKS, names, (comparison.a, comparison.b),
-                                                                  strict=True)]  # fmt: skip
+    keys = [
+        Key(mark, name, _whisker(shares, any(row["who"] == mark and row["spread_low"] is not None for row in rows)))
+        for mark, name, shares in zip(_MARKS, names, (comparison.a, comparison.b), strict=True)
+    ]
     return Chart(
         spec=points_spec(rows, _MARKS, axis=f"share who say “{_short(options[k])}”", percents=True, margin=60),
         rows=tuple(rows),
@@ -71,12 +79,17 @@ def dumbbell_by_group(comparison: Comparison, *, option: str | None = None, by: 
     )
 
 
-def _row(group: str, mark: str, shares: Shares, g: int, k: int, other: Shares, failed: str) -> dict[str, Any]:
+def _row(
+    group: str, mark: str, shares: Shares, g: int, k: int, other: Shares, spread: tuple[float, float], failed: str
+) -> dict[str, Any]:
     share, low, high = (float(a[g, k]) for a in (shares.share, shares.low, shares.high))
     known = share == share
     ranged = known and high - low > 1e-12
+    sampled = ranged and not shares.exact  # a range over prompts is no interval
+    least, most = spread if spread[1] - spread[0] > 1e-12 else (None, None)
     return point(
-        group, mark, share, low=low if ranged else None, high=high if ranged else None,
+        group, mark, share, low=low if sampled else None, high=high if sampled else None, spread_low=least,
+        spread_high=most,
         other=float(other.share[g, k]) if mark == _MARKS[0] else None, label=percent(share) if known else "no answer",
         name=_name(shares), range=f"{percent(low)} – {percent(high)}" if ranged else "",
         note=failed or ("exact for this prompt" if shares.exact else ""),
@@ -87,11 +100,9 @@ def _name(shares: Shares) -> str:
     return "People" if shares.source.kind == "humans" else shares.source.name
 
 
-def _whisker(shares: Shares) -> str:
-    if not shares.exact:
-        return f"whisker: {shares.level:.0%} interval"
-    ranged = bool((shares.high - shares.low > 1e-12).any())
-    return "exact for this prompt" + ("; whisker: range over orders and wordings" if ranged else "")
+def _whisker(shares: Shares, ranged: bool) -> str:
+    said = "exact for this prompt" if shares.exact else f"whisker: {shares.level:.0%} interval"
+    return said + ("; dotted: range over orders and wordings" if ranged else "")
 
 
 def _short(text: str, most: int = 48) -> str:

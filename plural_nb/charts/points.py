@@ -32,16 +32,16 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
 NOISE = Key("noise", "Noise", "grey: what sampling alone would show, its mean (dark) and 95th percentile (light)")
 BASELINE = Key("baseline", "Best guess", "cross: the nearest of the baselines")
 _LABEL_WIDTH = 36
-_RIGHTMOST = ("high", "noise_p95", "sd_high", "best")
+_RIGHTMOST = ("high", "noise_p95", "sd_high", "spread_high", "best")
 _EMPTY = {"low": None, "high": None, "noise_mean": None, "noise_p95": None, "best": None, "sd_low": None,
-          "sd_high": None, "other": None}  # fmt: skip
+          "sd_high": None, "spread_low": None, "spread_high": None, "other": None}  # fmt: skip
 
 
 def point(row: str, who: str, value: float, *, label: str, **more: Any) -> dict[str, Any]:
     """Return a row of data: a point on the line called `row`; bounds that are not finite are left out.
 
-    more: low, high, noise_mean, noise_p95, best (a baseline's value), sd_low, sd_high, other (end of a joining line),
-    and words for the table.
+    more: low, high, noise_mean, noise_p95, best (a baseline's value), sd_low, sd_high, spread_low, spread_high (a
+    model's range over orders and wordings), other (end of a joining line), and words for the table.
     """
     numbers = {name: _or_none(more.pop(name, None)) for name in _EMPTY}
     known = [v for v in (_or_none(value), *numbers.values()) if v is not None]
@@ -118,6 +118,8 @@ def points_spec(
     looks = LOOKS.values()
     colours, shapes = by_who([look.colour for look in looks]), by_who([look.shape for look in looks])
     cap = {"type": "tick", "thickness": 1.5, "size": 9}
+    dotted = {"type": "rule", "strokeWidth": 1.5, "strokeDash": [2, 3]}
+    diamond = {"type": "point", "shape": "diamond", "size": 30, "filled": True, "color": "currentColor", "opacity": 1}
     band = {"type": "bar", "color": MUTED, "height": {"band": 0.86}}
     cross = {"type": "point", "shape": "cross", "size": 70, "filled": True, "color": MUTED, "angle": 45, "opacity": 1}
     text = {"type": "text", "align": "left", "baseline": "middle", "dx": 12}
@@ -143,6 +145,9 @@ def points_spec(
             layer({"type": "rule", "strokeWidth": 1.5}, there("low"), x=field("low"), x2={"field": "high"}),
             layer(cap, there("low"), x=field("low")),
             layer(cap, there("low"), x=field("high")),
+            layer(dotted, there("spread_low"), x=field("spread_low"), x2={"field": "spread_high"}),
+            layer(diamond, there("spread_low"), x=field("spread_low")),
+            layer(diamond, there("spread_low"), x=field("spread_high")),
             layer(cross, there("best"), x=field("best")),
             layer({"type": "point", "size": 75, "strokeWidth": 1.75, "opacity": 1}, there("value"), x=x, fill=colours,
                   stroke=colours, fillOpacity=by_who([look.filled for look in looks]), shape=shapes),

@@ -188,3 +188,21 @@ def test_a_cell_that_holds_no_answers_leaves_the_others_of_a_table():
     found = compare_survey(survey, {"nature": [0.5, 0.5], "toll": model(question, row)}, replicates=50)
     assert "type list" in found.failed["nature", ""]
     assert found.table("js_distance").filter(question="toll")["value"][0] > 0
+
+
+def test_a_range_over_prompts_is_drawn_unlike_an_interval():
+    ends = np.array([[0.2, 0.4], [0.6, 0.8]])
+    rows = compare(people(), model(spread=ends), by=AB).chart().rows
+    for row in rows:
+        interval, spread = row["low"], (row["spread_low"], row["spread_high"])
+        if row["who"] == "humans":
+            assert (interval is not None, spread) == (True, (None, None))
+        else:
+            assert (interval, spread) == (None, (0.2, 0.6))
+    voices = np.tile([0.5, 0.5], (30, 1)) + np.linspace(-0.1, 0.1, 30)[:, None] * [1, -1]
+    personas = Answers(TEA, voices, Design(np.ones(30)), np.ones(30, dtype=bool), Source("personas", "m"), spread=ends)
+    drawn = compare(people(), {"a": personas, "b": personas}, by=AB).chart()
+    both = drawn.rows[1]
+    assert [key.whisker for key in drawn.keys][1] == "whisker: 95% interval; dotted: range over orders and wordings"
+    assert both["low"] is not None
+    assert both["spread_high"] > both["high"]
