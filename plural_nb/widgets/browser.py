@@ -15,7 +15,6 @@ import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
 
-from plural_nb import resources
 from plural_nb.charts.chart import Chart
 from plural_nb.charts.export import FORMATS, as_bytes
 from plural_nb.charts.export import save as save_chart
@@ -24,7 +23,7 @@ from plural_nb.survey.searching import QuestionIndex
 from plural_nb.survey.survey import Population, Survey
 from plural_nb.survey.times import times_of
 from plural_nb.survey.trend import MEAN
-from plural_nb.widgets import menus, survey_findings
+from plural_nb.widgets import front, menus, survey_findings
 from plural_nb.widgets.browse_recipe import Shown, browse_recipe
 from plural_nb.widgets.browse_views import EVERY, TABS, Choice, View, view_of
 from plural_nb.widgets.findings import counted
@@ -60,11 +59,9 @@ class SurveyBrowser(anywidget.AnyWidget):
     [('City', 'Yes, abolish the toll', 2617)]
     """
 
-    _esm = resources.front("survey_browser") / "index.js"
+    _esm = front.module("survey_browser")
     # The same look as the other panel: its sheet, and what only this one has.
-    _css = "\n".join(
-        (resources.front(name) / "style.css").read_text(encoding="utf-8") for name in ("explorer", "survey_browser")
-    )
+    _css = front.sheet("explorer", "survey_browser")
 
     words = traitlets.Unicode(help="what is searched for").tag(sync=True)
     question = traitlets.Unicode(help="key").tag(sync=True)

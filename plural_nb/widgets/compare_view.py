@@ -15,7 +15,6 @@ import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
 
-from plural_nb import resources
 from plural_nb.answers import Answers
 from plural_nb.charts.chart import Chart
 from plural_nb.charts.distances import distances_and_noise
@@ -28,7 +27,7 @@ from plural_nb.comparison.comparison import DISTANCE_NAMES, Comparison
 from plural_nb.comparison.survey_distances import SurveyDistances
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.survey import Survey
-from plural_nb.widgets import menus
+from plural_nb.widgets import front, menus
 from plural_nb.widgets.cell_grid import CellGrid
 from plural_nb.widgets.compare_findings import compare_findings
 from plural_nb.widgets.compare_recipe import Pair, compare_recipe
@@ -69,11 +68,8 @@ class CompareView(anywidget.AnyWidget):
     'beyond noise'
     """
 
-    _esm = resources.front("compare_view") / "index.js"
-    _css = "\n".join(
-        (resources.front(name) / "style.css").read_text(encoding="utf-8")
-        for name in ("explorer", "survey_browser", "compare_view")
-    )
+    _esm = front.module("compare_view")
+    _css = front.sheet("explorer", "survey_browser", "compare_view")
 
     a = traitlets.Unicode(help="name of the first source").tag(sync=True)
     b = traitlets.Unicode(help="name of the second source").tag(sync=True)

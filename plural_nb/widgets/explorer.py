@@ -15,7 +15,6 @@ import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
 
-from plural_nb import resources
 from plural_nb.answers import Answers
 from plural_nb.charts.chart import Chart
 from plural_nb.charts.export import FORMATS, as_bytes
@@ -28,7 +27,7 @@ from plural_nb.silicon.model import Model
 from plural_nb.silicon.prompt import Mode
 from plural_nb.survey.question import Question
 from plural_nb.survey.survey import Population, Survey
-from plural_nb.widgets import menus
+from plural_nb.widgets import front, menus
 from plural_nb.widgets.desk import ModelDesk, News, Request
 from plural_nb.widgets.findings import counted, findings, seen, survey_notes
 from plural_nb.widgets.recipe import recipe
@@ -60,8 +59,8 @@ class Explorer(anywidget.AnyWidget):
     >>> panel.data.select("who", "option", "share")  # doctest: +SKIP
     """
 
-    _esm = resources.front("explorer") / "index.js"
-    _css = resources.front("explorer") / "style.css"
+    _esm = front.module("explorer")
+    _css = front.sheet("explorer")
 
     survey = traitlets.Unicode(help="name or path").tag(sync=True)
     model = traitlets.Unicode(help="name or path; empty for none").tag(sync=True)

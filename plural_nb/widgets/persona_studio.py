@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plural_nb import resources
 from plural_nb.answers import Answers
 from plural_nb.charts.chart import Chart
 from plural_nb.charts.export import FORMATS, as_bytes
@@ -19,7 +18,7 @@ from plural_nb.charts.voices import people_and_voices
 from plural_nb.errors import Cancelled, PluralError, SurveyError, nearest
 from plural_nb.silicon.model import Model
 from plural_nb.survey.survey import Survey
-from plural_nb.widgets import menus
+from plural_nb.widgets import front, menus
 from plural_nb.widgets.bench import Pause
 from plural_nb.widgets.findings import survey_notes
 from plural_nb.widgets.persona_sample import PersonaSample
@@ -65,10 +64,8 @@ class PersonaStudio(StudioTraits):
     >>> panel.close()
     """
 
-    _esm = resources.front("persona_studio") / "index.js"
-    _css = "\n".join(
-        (resources.front(name) / "style.css").read_text(encoding="utf-8") for name in ("explorer", "persona_studio")
-    )
+    _esm = front.module("persona_studio")
+    _css = front.sheet("explorer", "persona_studio")
 
     def __init__(
         self, survey: str | os.PathLike[str] | Survey | None = None,

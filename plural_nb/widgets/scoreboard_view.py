@@ -17,7 +17,6 @@ import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
 
-from plural_nb import resources
 from plural_nb.charts.chart import Chart
 from plural_nb.charts.export import FORMATS, as_bytes
 from plural_nb.charts.export import save as save_chart
@@ -25,7 +24,7 @@ from plural_nb.charts.ranks import ranking_chart
 from plural_nb.comparison.scoreboard import MEASURES, Scoreboard, score
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.survey import Survey
-from plural_nb.widgets import menus
+from plural_nb.widgets import front, menus
 from plural_nb.widgets.cell_grid import CellGrid
 from plural_nb.widgets.compare_view import CompareView
 from plural_nb.widgets.contenders import PEOPLE, Contender, Given, contenders, taken
@@ -59,11 +58,8 @@ class ScoreboardView(anywidget.AnyWidget):
     Raises SurveyError or PluralError when survey or models cannot be used; what goes wrong later is said in the panel.
     """
 
-    _esm = resources.front("scoreboard_view") / "index.js"
-    _css = "\n".join(
-        (resources.front(name) / "style.css").read_text(encoding="utf-8")
-        for name in ("explorer", "survey_browser", "compare_view", "scoreboard_view")
-    )
+    _esm = front.module("scoreboard_view")
+    _css = front.sheet("explorer", "survey_browser", "compare_view", "scoreboard_view")
 
     by = traitlets.Unicode(help="trait of the populations; empty for everyone").tag(sync=True)
     measure = traitlets.Enum(tuple(_MENU), "mean_js").tag(sync=True)

@@ -14,7 +14,6 @@ import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
 
-from plural_nb import resources
 from plural_nb.charts.chart import Chart
 from plural_nb.charts.export import FORMATS, as_bytes
 from plural_nb.charts.export import save as save_chart
@@ -26,7 +25,7 @@ from plural_nb.errors import Cancelled, PluralError, nearest
 from plural_nb.personas.steering import OWN_VOICE, Steering
 from plural_nb.silicon.model import Model
 from plural_nb.survey.survey import Survey
-from plural_nb.widgets import menus
+from plural_nb.widgets import front, menus
 from plural_nb.widgets.bench import Bench, Pause
 from plural_nb.widgets.findings import noise
 from plural_nb.widgets.vega_view import VegaView
@@ -52,10 +51,8 @@ class SteeringMatrix(anywidget.AnyWidget):
     >>> SteeringMatrix(model="plural-demo-base", survey="anes96", trait="party")  # doctest: +SKIP
     """
 
-    _esm = resources.front("steering_matrix") / "index.js"
-    _css = "\n".join(
-        (resources.front(name) / "style.css").read_text(encoding="utf-8") for name in ("explorer", "steering_matrix")
-    )
+    _esm = front.module("steering_matrix")
+    _css = front.sheet("explorer", "steering_matrix")
 
     target = traitlets.Unicode(help="group of people").tag(sync=True)
     steered = traitlets.Unicode(help="whom the model speaks as").tag(sync=True)

@@ -1,14 +1,13 @@
 // The persona studio: how people are told on the left; one person, then the sample, on the right.
+import { entriesOf, fill, findingsList, frame, hintedField, make, notesBox } from "../parts/index.js";
 
 /**
  * @typedef {{id: string, label: string, about?: string, facts?: string, problem?: string}} Entry
  * @typedef {{key: string, label: string, levels: string[]}} Trait
- * @typedef {{name: string, value: string, more: string}} Finding
  * @typedef {{name: string, text: string, tokens: number | null, unknown: string[]}} Told
  * @typedef {{option: string, own: boolean, cells: {name: string, p: number, label: string}[]}} Row
  */
 
-const FILES = [["csv", "CSV"], ["svg", "SVG"], ["png", "PNG"], ["html", "HTML page"]];
 const ORDERS = [["fixed", "As listed"], ["shuffled", "Shuffled for each person"], ["coarse", "Fewest levels first (quicker)"]];
 const MISSING = [["leave out", "Left out"], ["say", "Said to be unknown"]];
 const LEAKS = [["leave out", "Tell none of these"], ["keep", "Tell the near-duplicates all the same"]];
@@ -16,72 +15,14 @@ const MARGINS = [["0", "Everybody"], ["10", "± 10 points"], ["5", "± 5 points"
 
 let panels = 0;
 
-/**
- * @param {string} tag
- * @param {Record<string, any>} [attributes] those that are functions listen to the event of that name
- * @param {...(Node | string)} children text is put in as text, never as markup
- * @returns {any}
- */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-/**
- * Make the options of a select anew, only where they differ, so that an open list is not disturbed.
- * @param {HTMLSelectElement} select
- * @param {{id: string, label: string, problem?: string}[]} entries
- * @param {string} value
- */
-function fill(select, entries, value) {
-  const wanted = JSON.stringify(entries);
-  if (select.dataset.options !== wanted) {
-    select.dataset.options = wanted;
-    select.replaceChildren(...entries.map((e) => make("option", { value: e.id, disabled: Boolean(e.problem) }, e.label)));
-  }
-  if (select.value !== value) select.value = value;
-}
-
-const pairs = (/** @type {string[][]} */ list) => list.map(([id, label]) => ({ id, label }));
-
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
   const id = `pnb-p${++panels}`;
-  const leaving = new AbortController();
-  const { signal } = leaving;
-  /** @type {[string, () => void][]} */
-  const listening = [];
-  /** Run `update` now and whenever one of these traits changes. */
-  const follow = (/** @type {string[]} */ names, /** @type {() => void} */ update) => {
-    for (const name of names) {
-      model.on(`change:${name}`, update);
-      listening.push([`change:${name}`, update]);
-    }
-    update();
-  };
-  let renewCode = () => {};
-  const set = (/** @type {string} */ name, /** @type {any} */ value) => {
-    model.set(name, value);
-    model.save_changes();
-    renewCode();
-  };
+  const panel = frame(model, el);
+  const { follow, set } = panel;
 
-  // Keys that are meant for a control never reach JupyterLab, which would move or delete the cell. Saving still works.
-  el.addEventListener("keydown", (event) => {
-    if (!((event.ctrlKey || event.metaKey) && event.key === "s")) event.stopPropagation();
-  }, { signal });
-
-  const picker = (/** @type {string} */ name, /** @type {string} */ label, /** @type {(value: string) => void} */ change = (value) => set(name, value)) => {
-    const hint = make("p", { class: "pnb-hint", id: `${id}-${name}-hint` });
-    const select = make("select", { id: `${id}-${name}`, "aria-describedby": hint.id, change: () => change(select.value) });
-    return { box: make("div", { class: "pnb-field" }, make("label", { for: select.id }, label), select, hint), select, hint };
-  };
+  const picker = (/** @type {string} */ name, /** @type {string} */ label, /** @type {(value: string) => void} */ change = (value) => set(name, value)) =>
+    hintedField(`${id}-${name}`, label, change);
 
   // What is asked, and of whom
   const models = picker("model", "Model");
@@ -89,7 +30,7 @@ async function render({ model, el }) {
   const questions = picker("question", "Question");
   follow(["models", "model"], () => {
     /** @type {Entry[]} */
-    const entries = model.get("models").map((/** @type {Entry} */ e) => ({ ...e, label: e.problem ? `${e.label} — ${e.problem}` : e.label }));
+    const entries = model.get("models").map((/** @type {Entry} */ e) => ({ ...e, disabled: Boolean(e.problem), label: e.problem ? `${e.label} — ${e.problem}` : e.label }));
     const chosen = model.get("model");
     if (!entries.some((e) => e.id === chosen)) entries.unshift({ id: chosen, label: chosen ? chosen.split(/[\\/]/).pop() ?? "" : "Looking for models…" });
     fill(models.select, entries, chosen);
@@ -188,8 +129,8 @@ async function render({ model, el }) {
   });
   const order = picker("order", "Order of the traits");
   const missing = picker("missing", "What is not known");
-  follow(["order"], () => fill(order.select, pairs(ORDERS), model.get("order")));
-  follow(["missing"], () => fill(missing.select, pairs(MISSING), model.get("missing")));
+  follow(["order"], () => fill(order.select, entriesOf(ORDERS), model.get("order")));
+  follow(["missing"], () => fill(missing.select, entriesOf(MISSING), model.get("missing")));
   const more = make("details", { class: "pnb-how" }, make("summary", {}, "More of how it is told"), order.box, missing.box);
 
   // One person
@@ -261,7 +202,7 @@ async function render({ model, el }) {
 
   // The sample
   const margin = make("select", { id: `${id}-margin`, change: () => set("margin", Number(margin.value)) });
-  follow(["margin"], () => fill(margin, pairs(MARGINS), String(model.get("margin"))));
+  follow(["margin"], () => fill(margin, entriesOf(MARGINS), String(model.get("margin"))));
   const ask = make("button", { type: "button", class: "pnb-main", click: () => model.send({ do: "ask" }) }, "Ask the sample");
   const cancel = make("button", { type: "button", click: () => model.send({ do: "cancel" }) }, "Cancel");
   const told = make("p", { class: "pnb-status", role: "status", "aria-live": "polite" });
@@ -280,64 +221,22 @@ async function render({ model, el }) {
     if (hadFocus && cancel.hidden) ask.focus({ preventScroll: true });
   });
   const chart = make("div", { class: "pnb-slot" });
-  const findings = make("dl", { class: "pnb-findings" });
-  follow(["findings"], () => {
-    findings.replaceChildren(...model.get("findings").map((/** @type {Finding} */ f) =>
-      make("div", {}, make("dt", {}, f.name), make("dd", {}, make("span", { class: "pnb-value" }, f.value), make("span", { class: "pnb-more" }, f.more)))));
-  });
-  const notes = make("div", { class: "pnb-notes-box" });
-  follow(["notes"], () => notes.replaceChildren(...model.get("notes").map((/** @type {string} */ note) => make("p", {}, note))));
+  const findings = findingsList(model, follow);
+  const notes = notesBox(model, follow);
   const about = make("div", { class: "pnb-more-box" }, make("details", {}, make("summary", {}, "About this survey"), notes));
   const sample = make("section", { class: "pnb-sample", "aria-label": "The sample" }, make("h3", {}, "The sample"),
     make("div", { class: "pnb-inline" }, ask, make("label", { for: margin.id }, "Good enough at"), margin), status, chart, findings, about);
 
-  const code = make("pre", { tabindex: "0", "aria-label": "The cell that rebuilds this view" });
-  const copy = make("button", { type: "button", click: async () => {
-    await navigator.clipboard?.writeText(code.textContent);
-    copy.textContent = "Copied";
-    setTimeout(() => (copy.textContent = "Copy"), 1500);
-  } }, "Copy");
-  const codeBox = make("div", { class: "pnb-code" }, code, copy);
-  codeBox.hidden = true;
-  const showCode = make("button", { type: "button", "aria-expanded": "false", click: () => {
-    if (codeBox.hidden) model.send({ do: "code" });
-    codeBox.hidden = !codeBox.hidden;
-    showCode.setAttribute("aria-expanded", String(!codeBox.hidden));
-    showCode.textContent = codeBox.hidden ? "Show code" : "Hide code";
-  } }, "Show code");
-  const files = FILES.map(([kind, label]) => make("button", { type: "button", "aria-label": `Save as ${label}`, click: () => model.send({ do: "export", kind }) }, label));
-  const tools = make("div", { class: "pnb-tools" }, showCode,
-    make("div", { class: "pnb-save", role: "group", "aria-label": "Save" }, make("span", { "aria-hidden": "true" }, "Save"), ...files));
-  const onMessage = (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => {
-    if (message.code !== undefined) code.textContent = message.code;
-    if (message.file && buffers?.length) {
-      const address = URL.createObjectURL(new Blob([buffers[0]], { type: message.type }));
-      make("a", { href: address, download: message.file }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 10000);
-    }
-  };
-  model.on("msg:custom", onMessage);
-  renewCode = () => {
-    if (!codeBox.hidden) model.send({ do: "code" });
-  };
-  follow(["texts", "findings"], () => renewCode());
+  follow(["texts", "findings"], panel.below.renew);
 
   const controls = make("form", { class: "pnb-controls", "aria-label": "Choices", submit: (/** @type {Event} */ e) => e.preventDefault() },
     models.box, surveys.box, questions.box, traits, guard, style.box, writing, beside.box, more);
-  const result = make("div", { class: "pnb-result" }, person, sample, tools, codeBox);
+  const result = make("div", { class: "pnb-result" }, person, sample, panel.below.box);
   el.replaceChildren(make("section", { class: "pnb-explorer pnb-studio", "aria-label": "Personas from a survey" },
     make("div", { class: "pnb-panel" }, controls, result)));
 
-  const manager = model.widget_manager;
-  const view = await manager.get_model(String(model.get("view")).replace("IPY_MODEL_", ""));
-  const child = await manager.create_view(view);
-  chart.append(child.el);
-  return () => {
-    leaving.abort();
-    model.off("msg:custom", onMessage);
-    for (const [name, update] of listening) model.off(name, update);
-    child.remove?.();
-  };
+  await panel.show({ view: chart });
+  return panel.leave;
 }
 
 export default { render };

@@ -1,58 +1,23 @@
 // The steering matrix: a grid of cells gone through by arrow keys; the open cell's pair stands below it.
+import { fill, findingsList, frame, make } from "../parts/index.js";
 
 /**
  * @typedef {{steered: string, label: string, range: string, floor: string, own: boolean, paper: string}} Cell
  * @typedef {{target: string, cells: Cell[]}} Line
- * @typedef {{name: string, value: string, more: string}} Finding
  */
-
-const FILES = [["csv", "CSV"], ["svg", "SVG"], ["png", "PNG"], ["html", "HTML page"]];
 
 let panels = 0;
-
-/**
- * @param {string} tag
- * @param {Record<string, any>} [attributes] those that are functions listen to the event of that name
- * @param {...(Node | string)} children text is put in as text, never as markup
- * @returns {any}
- */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
 
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
   const id = `pnb-m${++panels}`;
-  const leaving = new AbortController();
-  const { signal } = leaving;
-  /** @type {[string, () => void][]} */
-  const listening = [];
-  /** Run `update` now and whenever one of these traits changes. */
-  const follow = (/** @type {string[]} */ names, /** @type {() => void} */ update) => {
-    for (const name of names) {
-      model.on(`change:${name}`, update);
-      listening.push([`change:${name}`, update]);
-    }
-    update();
-  };
-  let renewCode = () => {};
+  const panel = frame(model, el);
+  const { follow } = panel;
   const set = (/** @type {Record<string, any>} */ values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
     model.save_changes();
-    renewCode();
+    panel.below.renew();
   };
-
-  // Keys that are meant for a control never reach JupyterLab, which would move or delete the cell. Saving still works.
-  el.addEventListener("keydown", (event) => {
-    if (!((event.ctrlKey || event.metaKey) && event.key === "s")) event.stopPropagation();
-  }, { signal });
 
   const title = make("h3", { id: `${id}-title` });
   const summary = make("p", { class: "pnb-summary", id: `${id}-summary` });
@@ -84,7 +49,7 @@ async function render({ model, el }) {
     else if (event.key === "Enter" || event.key === " ") open(row, column);
     else return;
     event.preventDefault();
-  }, { signal });
+  });
   follow(["lines", "columns"], () => {
     /** @type {Line[]} */
     const lines = model.get("lines");
@@ -130,42 +95,20 @@ async function render({ model, el }) {
   // The pair behind the open cell
   const question = make("select", { id: `${id}-question`, change: () => set({ question: question.value }) });
   follow(["questions", "question"], () => {
-    const entries = model.get("questions");
-    const wanted = JSON.stringify(entries);
-    if (question.dataset.options !== wanted) {
-      question.dataset.options = wanted;
-      question.replaceChildren(...entries.map((/** @type {any} */ e) => make("option", { value: e.id }, e.label)));
-    }
-    question.value = model.get("question");
+    fill(question, model.get("questions"), model.get("question"));
   });
   const pairTitle = make("h3", { "aria-live": "polite" });
   follow(["target", "steered"], () => {
     pairTitle.textContent = model.get("target") ? `People: ${model.get("target")}. The model as: ${model.get("steered")}.` : "";
   });
   const chart = make("div", { class: "pnb-slot" });
-  const findings = make("dl", { class: "pnb-findings" });
-  follow(["findings"], () => {
-    findings.replaceChildren(...model.get("findings").map((/** @type {Finding} */ f) =>
-      make("div", {}, make("dt", {}, f.name), make("dd", {}, make("span", { class: "pnb-value" }, f.value), make("span", { class: "pnb-more" }, f.more)))));
-  });
+  const findings = findingsList(model, follow);
   const told = make("p", { class: "pnb-status", role: "status", "aria-live": "polite" });
   const bar = make("progress", { "aria-label": "Prompts answered", max: "1" });
   const cancel = make("button", { type: "button", click: () => model.send({ do: "cancel" }) }, "Cancel");
   const status = make("div", { class: "pnb-state" }, told, bar, cancel);
   const pair = make("section", { class: "pnb-pair", "aria-label": "The pair behind the cell" }, pairTitle,
     make("div", { class: "pnb-inline" }, make("label", { for: question.id }, "Question"), question), chart, findings);
-  const code = make("pre", { tabindex: "0", "aria-label": "The cell that rebuilds this view" });
-  const codeBox = make("div", { class: "pnb-code" }, code);
-  codeBox.hidden = true;
-  const showCode = make("button", { type: "button", "aria-expanded": "false", click: () => {
-    if (codeBox.hidden) model.send({ do: "code" });
-    codeBox.hidden = !codeBox.hidden;
-    showCode.setAttribute("aria-expanded", String(!codeBox.hidden));
-    showCode.textContent = codeBox.hidden ? "Show code" : "Hide code";
-  } }, "Show code");
-  const files = FILES.map(([kind, label]) => make("button", { type: "button", "aria-label": `Save as ${label}`, click: () => model.send({ do: "export", kind }) }, label));
-  const tools = make("div", { class: "pnb-tools" }, showCode,
-    make("div", { class: "pnb-save", role: "group", "aria-label": "Save" }, make("span", { "aria-hidden": "true" }, "Save"), ...files));
   follow(["status", "lines"], () => {
     const { kind, text, done = 0, total = 0 } = model.get("status");
     told.textContent = text;
@@ -175,35 +118,14 @@ async function render({ model, el }) {
     if (total > 1) bar.value = done / total;
     else bar.removeAttribute("value");
     const empty = !model.get("lines").length;
-    for (const part of [grid, legend, asTable, pair, tools]) part.hidden = empty;
+    for (const part of [grid, legend, asTable, pair, panel.below.box]) part.hidden = empty;
   });
 
-  const onMessage = (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => {
-    if (message.code !== undefined) code.textContent = message.code;
-    if (message.file && buffers?.length) {
-      const address = URL.createObjectURL(new Blob([buffers[0]], { type: message.type }));
-      make("a", { href: address, download: message.file }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 10000);
-    }
-  };
-  model.on("msg:custom", onMessage);
-  renewCode = () => {
-    if (!codeBox.hidden) model.send({ do: "code" });
-  };
-
   el.replaceChildren(make("section", { class: "pnb-explorer pnb-matrix", "aria-label": "Steering, group by group" },
-    title, summary, status, make("div", { class: "pnb-scroll" }, grid), legend, asTable, pair, tools, codeBox));
+    title, summary, status, make("div", { class: "pnb-scroll" }, grid), legend, asTable, pair, panel.below.box));
 
-  const manager = model.widget_manager;
-  const view = await manager.get_model(String(model.get("view")).replace("IPY_MODEL_", ""));
-  const child = await manager.create_view(view);
-  chart.append(child.el);
-  return () => {
-    leaving.abort();
-    model.off("msg:custom", onMessage);
-    for (const [name, update] of listening) model.off(name, update);
-    child.remove?.();
-  };
+  await panel.show({ view: chart });
+  return panel.leave;
 }
 
 export default { render };
