@@ -91,6 +91,11 @@ def amplify(utilities: Utilities, trait: str, shares: Mapping[str, float], *, al
     Within a group, weights keep theirs. Jurors without the trait are left out, which a note says.
 
     Raises PluralError for an unknown group, shares that sum to more than 1, or to less with no other group left.
+
+    >>> ages = pl.DataFrame({"age": ["old", "old", "young"]})
+    >>> jury = Utilities.of({"Park": [9, 9, 1], "Road": [5, 5, 8]}, traits=ages)
+    >>> amplify(jury, "age", {"young": 0.6}).winner_after
+    ('Road',)
     """
     utilities, groups, codes, before = _sorted_by(utilities, trait)
     for name, share in shares.items():
@@ -122,6 +127,11 @@ def reversing(
 
     Raises PluralError for missing ratings (complete them first, see `Utilities.completed`), zero utilities with
     1 ≤ α < ∞ (scale them first), or more than 14 groups at α = ∞.
+
+    >>> ages = pl.DataFrame({"age": ["old", "old", "young"]})
+    >>> jury = Utilities.of({"Park": [9, 9, 1], "Road": [5, 5, 8]}, traits=ages)
+    >>> reversing(jury, "age", seats=5)["Road"].table()["seats"].to_list()
+    [3, 2]
     """
     nonnegative(utilities)
     a = _one_alpha(alpha)

@@ -156,6 +156,10 @@ def decisions(
     """Return one row per rule: rule, winners, probability, score, notes; a rule that cannot decide says why.
 
     rules: all when None; those that need a threshold only where one is given.
+
+    >>> jury = Utilities.of({"Park": [9, 9, 1], "Road": [5, 5, 8], "Pool": [4, 6, 9]})
+    >>> decisions(jury, ["plurality", "leximin"]).select("rule", "winners").rows()
+    [('plurality', 'Park'), ('leximin', 'Road')]
     """
     thresholds = ("approval", "sufficientarian")
     chosen = get_args(Rule) if rules is None else tuple(rules)

@@ -75,6 +75,9 @@ def with_zeros(log_positive: Floats, zero: Floats, alpha: Floats) -> Floats:
     """Return log w_α from that over the jurors above zero and the share of those at zero; shapes must broadcast.
 
     Below α = 1 the sum of powers is (1 - zero) times that of the rest; from α = 1 on a zero makes welfare 0.
+
+    >>> with_zeros(np.log([4.0, 4.0]), np.array([0.5, 0.5]), np.array([0.0, 1.0]))
+    array([0.69314718,       -inf])
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         thinned = log_positive + np.log1p(-zero) / np.where(alpha < 1, 1 - alpha, 1.0)

@@ -43,6 +43,9 @@ def inequality(
     """Return one row per measure and candidate: measure, candidate, value, low, high.
 
     alpha: of Atkinson's index. Bounds are percentiles of Rao–Wu replicates; null for a whole jury, and for α = ∞.
+
+    >>> inequality(Utilities.of({"Park": [1.0, 3.0]})).select("measure", pl.col("value").round(6)).rows()
+    [('Gini', 0.25), ('Atkinson (α = 1)', 0.133975)]
     """
     alphas = np.atleast_1d(read_alphas(alpha))
     if alphas.size > 1:

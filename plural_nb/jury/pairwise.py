@@ -42,7 +42,11 @@ def margins(values: Floats, weight: Floats) -> Floats:
 
 
 def condorcet_winners(m: Floats) -> Bools:
-    """Return (R, C) which candidate beats every other; none where a majority always prefers somebody else."""
+    """Return (R, C) which candidate beats every other; none where a majority always prefers somebody else.
+
+    >>> condorcet_winners(margins(np.array([[3.0, 2, 1], [3, 1, 2], [1, 3, 2]]), np.ones((1, 3))))
+    array([[ True, False, False]])
+    """
     C = m.shape[1]
     beaten = m > 0
     beaten[:, np.arange(C), np.arange(C)] = True
@@ -67,6 +71,9 @@ def borda_points(m: Floats) -> Floats:
     """Return (R, C) mean points of a juror's order: one for each candidate ranked below, a half for each level with it.
 
     Where ratings are missing each pair is judged by those who rated both.
+
+    >>> borda_points(margins(np.array([[3.0, 2, 1], [3, 3, 2]]), np.ones((1, 2))))
+    array([[1.75, 1.25, 0.  ]])
     """
     C = m.shape[1]
     return np.asarray((m.sum(axis=2) + C - 1) / 2)
@@ -93,6 +100,12 @@ def extreme_lotteries(m: Floats) -> Floats:
     """Return (2 C, C) maximal lotteries of (C, C) margins with the least and the largest probability of each candidate.
 
     They are all alike where the maximal lottery is the only one; their mean is one of them too and favours nobody.
+
+    >>> extreme_lotteries(np.zeros((2, 2)))
+    array([[0., 1.],
+           [1., 0.],
+           [1., 0.],
+           [0., 1.]])
     """
     aims = np.eye(m.shape[0])
     return np.array([_best_strategy(m, sign * aim) for aim in aims for sign in (1.0, -1.0)])

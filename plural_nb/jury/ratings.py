@@ -117,7 +117,13 @@ def from_answers(
 
 
 def expected_scores(answers: Answers) -> Floats:
-    """Return (n,) the expected value of each row on the question's scale; NaN where no opinion was given."""
+    """Return (n,) the expected value of each row on the question's scale; NaN where no opinion was given.
+
+    >>> from plural_nb.survey.question import ask_for
+    >>> agree = ask_for("Build it?", ["No", "Unsure", "Yes"], kind="ordinal")
+    >>> expected_scores(Answers.from_places(agree, [0, 2, None]))
+    array([ 1.,  3., nan])
+    """
     places = list(answers.question.substantive)
     rows = answers.rows[:, places]
     total = rows.sum(axis=1)

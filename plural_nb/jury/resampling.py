@@ -89,7 +89,11 @@ def replicated_logs(utilities: Utilities, weight: Floats, alpha: Floats) -> tupl
 
 
 def percentiles(replicates: Floats, level: float) -> tuple[Floats, Floats]:
-    """Return the bounds that leave (1 - level)/2 of the replicates (first axis) on either side, NaN left out."""
+    """Return the bounds that leave (1 - level)/2 of the replicates (first axis) on either side, NaN left out.
+
+    >>> [bound.round(9).tolist() for bound in percentiles(np.arange(101.0)[:, None], 0.9)]
+    [[5.0], [95.0]]
+    """
     at = [(1 - level) / 2, (1 + level) / 2]
     quantile = np.nanquantile if np.isnan(replicates).any() else np.quantile
     with np.errstate(invalid="ignore"):
@@ -98,6 +102,10 @@ def percentiles(replicates: Floats, level: float) -> tuple[Floats, Floats]:
 
 
 def share_won(won: npt.NDArray[np.bool_]) -> Floats:
-    """Return the probability of winning from (R, ..., C) marks; a tie counts as equal parts of a win."""
+    """Return the probability of winning from (R, ..., C) marks; a tie counts as equal parts of a win.
+
+    >>> share_won(np.array([[True, True], [True, False]]))
+    array([0.75, 0.25])
+    """
     tied = won.sum(axis=-1, keepdims=True)
     return np.asarray((won / np.where(tied > 0, tied, 1)).mean(axis=0))

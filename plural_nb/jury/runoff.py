@@ -31,7 +31,11 @@ def first_choices(values: Floats, among: Bools) -> Floats:
 
 
 def plurality_shares(values: Floats, weight: Floats) -> Floats:
-    """Return (R, C) shares of first choices among jurors who rated anything. weight: (R, n)."""
+    """Return (R, C) shares of first choices among jurors who rated anything. weight: (R, n).
+
+    >>> plurality_shares(np.array([[3.0, 1, 2], [2, 3, 1]]), np.ones((1, 2)))
+    array([[0.5, 0.5, 0. ]])
+    """
     votes = weight @ first_choices(values, np.ones(values.shape[1], dtype=np.bool_))
     total = votes.sum(axis=1, keepdims=True)
     return np.asarray(votes / np.where(total > 0, total, 1.0))
@@ -45,6 +49,10 @@ def instant_runoff(values: Floats, weight: Floats) -> tuple[Bools, Floats, bool,
 
     values: (n, C); weight: (R, n). Returns (R, C) winners; (R, C) the last round from 1 to C in which a candidate
     stands, the highest over the ways of breaking ties; and two flags.
+
+    >>> orders = np.array([[3.0, 2, 1], [3, 2, 1], [1, 3, 2], [1, 2, 3], [1, 2, 3]])
+    >>> instant_runoff(orders, np.ones((1, 5)))[:2]
+    (array([[False, False,  True]]), array([[2., 1., 3.]]))
     """
     R, C = weight.shape[0], values.shape[1]
     won, last = np.zeros((R, C), dtype=np.bool_), np.ones((R, C))

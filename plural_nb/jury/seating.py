@@ -41,6 +41,11 @@ def seat_by_weight(pool: Pool, size: int, weight: npt.ArrayLike, *, seed: int) -
     the rest share what is left (Särndal, Swensson & Wretman 1992, section 3.6).
 
     Raises PluralError for weights that are negative, not finite, or positive for fewer people than there are seats.
+
+    >>> import polars as pl
+    >>> pool = Pool.of(pl.DataFrame({"age": ["old", "old", "young"]}))
+    >>> seat_by_weight(pool, 2, [1, 1, 2], seed=1).table().select("age", "probability").rows()
+    [('old', 0.5), ('young', 1.0)]
     """
     _require_people(pool, size)
     w = np.asarray(weight, dtype=np.float64)
@@ -65,6 +70,11 @@ def seat_by_quota(pool: Pool, quotas: Quotas, *, seed: int) -> Jury:
     people with rare combinations can be all but shut out: compare `sortition`.
 
     Raises PluralError when the quotas contradict each other, or every start ends in a dead end.
+
+    >>> import polars as pl
+    >>> pool = Pool.of(pl.DataFrame({"age": ["old"] * 6 + ["young"] * 2}))
+    >>> seat_by_quota(pool, Quotas(3, {"age": {"young": 1}}), seed=1).table()["age"].to_list()
+    ['old', 'old', 'young']
     """
     _require_people(pool, quotas.size)
     if change := explain_infeasible(pool, quotas):

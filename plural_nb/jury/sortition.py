@@ -88,6 +88,11 @@ def smallest_relaxation(pool: Pool, quotas: Quotas) -> Quotas:
 
     The quotas themselves where they can be kept already. Raises PluralError when not even a jury without quotas
     exists: the pool has fewer people than there are seats.
+
+    >>> import polars as pl
+    >>> pool = Pool.of(pl.DataFrame({"age": ["old"] * 6 + ["young"] * 2}))
+    >>> smallest_relaxation(pool, Quotas(4, {"age": {"young": 3}})).rows()
+    [('age', 'young', 2, 3)]
     """
     if pool.n < quotas.size:
         raise PluralError(f"The pool has {pool.n} people for {quotas.size} seats.")
@@ -112,7 +117,12 @@ def smallest_relaxation(pool: Pool, quotas: Quotas) -> Quotas:
 
 
 def explain_infeasible(pool: Pool, quotas: Quotas) -> str:
-    """Return, in words, the smallest change that makes quotas keepable; empty where they can be kept."""
+    """Return, in words, the smallest change that makes quotas keepable; empty where they can be kept.
+
+    >>> import polars as pl
+    >>> explain_infeasible(Pool.of(pl.DataFrame({"age": ["old", "old", "young"]})), Quotas(2, {"age": {"young": 2}}))
+    'age = young: 2 seats becomes 1 to 2 seats'
+    """
     relaxed = smallest_relaxation(pool, quotas)
     changes = [
         f"{feature} = {level}: {_range(a, b)} becomes {_range(c, d)}"

@@ -82,7 +82,11 @@ def alpha_at(a: Any) -> Any:
 
 
 def place_of(alpha: Any) -> Any:
-    """Return a = α / (1 + α), the place of α in [0, 1]."""
+    """Return a = α / (1 + α), the place of α in [0, 1].
+
+    >>> place_of([0, 1, np.inf])
+    array([0. , 0.5, 1. ])
+    """
     alpha = np.asarray(alpha, dtype=np.float64)
     with np.errstate(invalid="ignore"):
         return np.where(np.isinf(alpha), 1.0, alpha / (1 + alpha))
