@@ -62,7 +62,8 @@ def test_wasserstein_is_the_least_work_of_a_linear_programme(pair):
     move = np.kron(np.eye(K), np.ones(K)), np.kron(np.ones(K), np.eye(K))
     cost = np.abs(v[:, None] - v[None, :]).ravel()
     least = optimize.linprog(cost, A_eq=np.vstack(move), b_eq=np.concatenate([p, q]), bounds=(0, None), method="highs")
-    assert wasserstein(p, q, v) == pytest.approx(least.fun, abs=1e-7)
+    # The programme meets its constraints to 1e-7 each, so a share of 1e-7 may stay where it is.
+    assert wasserstein(p, q, v) == pytest.approx(least.fun, abs=1e-7 * 2 * K * max(v))
 
 
 @given(PAIRS)
