@@ -16,7 +16,6 @@ import polars as pl
 from plural_nb.answers import Answers
 from plural_nb.comparison.aligning import Align, align_options
 from plural_nb.comparison.baselines import OUTSIDE, UNIFORM, Baseline, baseline, everyone_else, guesses_of, uniform
-from plural_nb.comparison.intervals import t_reach
 from plural_nb.comparison.measuring import DISTANCE_NAMES as DISTANCE_NAMES
 from plural_nb.comparison.noise import NoiseFloor
 from plural_nb.comparison.pair_distances import PairDistances
@@ -143,15 +142,15 @@ class Comparison:
         """Return one row per group and option: both shares and their difference a − b, with se, low and high.
 
         The variance is that of the difference, in which people, PSUs and strata that both sides share are counted
-        once; bounds are the difference ∓ t·se. A group that failed has nulls and its reason.
+        once; bounds are the difference ∓ t·se, or, where nobody or everybody of a sample chose an option (whose se is
+        0), made of both shares' own bounds (Newcombe 1998, method 10). A group that failed has nulls and its reason.
         """
         pairs = self.measured.pairs
         G, K = self.a.share.shape
         gap = self.a.share - self.b.share
-        se = np.sqrt(np.maximum(np.einsum("gkk->gk", pairs.covariance), 0.0))
-        reach = t_reach(pairs.df, self.measured.level)[:, None] * se
+        se, low, high = pairs.differences(self.measured.level)
         columns = {"a_share": self.a.share, "b_share": self.b.share, "difference": gap, "se": se,
-                   "low": gap - reach, "high": gap + reach}  # fmt: skip
+                   "low": low, "high": high}  # fmt: skip
         failed = np.array([name in self.failed for name in self.groups])
         frame = pl.DataFrame(
             {"group": [name for name in self.groups for _ in range(K)], "option": list(self.a.options) * G}

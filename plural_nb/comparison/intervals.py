@@ -52,7 +52,7 @@ def distance_interval(
         left = np.square(linear) / 4 - noise * np.square(wide) + seen
         fits = (left > 0) | (options == 2)
         root = np.maximum(np.where(fits, np.sqrt(np.maximum(left, 0)) - linear / 2, 0), 0)
-    bad = ~np.isfinite(root).all(axis=1)
+    bad = ~np.isfinite(root).all(axis=1) | ~np.isfinite(seen[:, 0])  # an infinite divergence has no interval
     root[bad] = 0
     lesser = np.sort(-np.sqrt(np.maximum(left, 0)) - linear / 2, axis=1) if options == 2 else None
     root.sort(axis=1)

@@ -12,6 +12,7 @@ import polars as pl
 
 from plural_nb.answers import Answers
 from plural_nb.comparison.distances import Floats
+from plural_nb.comparison.intervals import t_reach
 from plural_nb.comparison.measuring import Scale
 from plural_nb.comparison.resampling import replicate_shares
 from plural_nb.errors import PluralError, SurveyError
@@ -115,6 +116,29 @@ class Pairs:
     def scale(self) -> Scale | None:
         """Where the options lie, if they lie on a scale."""
         return Scale.of(self.a.shares.question)
+
+    def differences(self, level: float) -> tuple[Floats, Floats, Floats]:
+        """(G, K) standard errors of the differences a − b, and their bounds; see `Comparison.differences`."""
+        a, b = self.a.shares, self.b.shares
+        gap = a.share - b.share
+        se = np.sqrt(np.maximum(np.einsum("gkk->gk", self.covariance), 0.0))
+        reach = t_reach(self.df, level)[:, None] * se
+        low, high = gap - reach, gap + reach
+        one, other = self.a.answers[0], self.b.answers[0]
+        if one is None or other is None or same_people(one, other):
+            return se, low, high
+        edge = np.zeros(gap.shape, dtype=np.bool_)
+        down, up = [], []
+        for side in (self.a, self.b):
+            s = side.shares
+            if not side.exact:
+                edge |= (s.share < 1e-12) | (s.share > 1 - 1e-12)
+            # The bounds of an exact row are its range over prompts, which says nothing of sampling.
+            down.append(np.zeros_like(gap) if side.exact else s.share - s.low)
+            up.append(np.zeros_like(gap) if side.exact else s.high - s.share)
+        low = np.where(edge, gap - np.hypot(down[0], up[1]), low)
+        high = np.where(edge, gap + np.hypot(up[0], down[1]), high)
+        return se, low, high
 
     def replicates(self, replicates: int, seed: int) -> tuple[Floats, Floats]:
         """(K, G, R) of both sides; of one sample they are the same replicates, of two they are independent."""

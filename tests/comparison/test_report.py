@@ -206,3 +206,27 @@ def test_a_range_over_prompts_is_drawn_unlike_an_interval():
     assert [key.whisker for key in drawn.keys][1] == "whisker: 95% interval; dotted: range over orders and wordings"
     assert both["low"] is not None
     assert both["spread_high"] > both["high"]
+
+
+def test_an_infinite_divergence_has_no_interval():
+    c = compare(people(), model(row=(1.0, 0.0)))
+    kl = c.distance_table().filter(distance="kl").row(0, named=True)
+    assert (kl["value"], kl["low"], kl["high"]) == (np.inf, None, None)
+    assert "| kl | inf (– to –) |" in c.report()
+
+
+def test_an_option_that_nobody_chose_has_an_interval_all_the_same():
+    three = ask_for("Which?", ["a", "b", "c"])
+    places = np.repeat([0, 1], 50)
+    truth = np.array([0.4, 0.55, 0.05])
+    never = compare(people(three, places), model(three, truth)).differences().filter(option="c").row(0, named=True)
+    share = people(three, places).shares()
+    assert never["se"] == 0
+    assert (never["low"], never["high"]) == pytest.approx((-0.05, share.high[0, 2] - 0.05))
+    # The upper bound is about the largest share of which a hundred people would hold nobody in one of forty samples.
+    assert share.high[0, 2] == pytest.approx(1 - 0.025 ** (1 / 100), rel=0.02)
+    two = compare(people(three, places), people(three, np.repeat([0, 1, 2], [100, 90, 10])))
+    low, high = two.differences().filter(option="c").select("low", "high").row(0)
+    assert low < -0.05 < high
+    same = people(three, places)
+    assert compare(same, same).differences()["high"].to_list() == [0, 0, 0]
