@@ -1,6 +1,7 @@
 """A majority can leave a group with nothing, and a few fanatics can turn a decision round: both are shown."""
 
 from itertools import combinations
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -164,6 +165,26 @@ def test_ratings_of_people_without_weight_alone_decide_nothing():
         with pytest.raises(PluralError, match="Nobody of any weight"):
             ask(jury)
     assert "nobody wins" in sweep(jury, [0, 1]).sentence()
+
+
+def test_groups_of_a_sample_have_intervals_and_a_whole_jury_has_none(jury):
+    random = np.random.default_rng(4)
+    town = np.repeat(["North", "South"], [150, 50])
+    u = random.normal([[6, 5]], 1.5, (200, 2)) + np.where(town == "South", -1.0, 0.0)[:, None] * [1, 0]
+    sample = Utilities.of(
+        {"Bold": u[:, 0] + 5, "Mild": u[:, 1] + 5}, traits=pl.DataFrame({"town": town}), design=Design(np.ones(200))
+    )
+    rows = groups_at(sample, "town", [0, np.inf], replicates=400, seed=1).rows(named=True)
+    for row, inside in zip(rows[:2], (town == "North", town == "South"), strict=True):
+        bold, mild = u[inside].T + 5
+        se = bold.std(ddof=1) / np.sqrt(inside.sum())
+        assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * se, rel=0.15)
+        z = (bold - mild).mean() / ((bold - mild).std(ddof=1) / np.sqrt(inside.sum()))
+        chance = NormalDist().cdf(abs(z))
+        assert row["own_probability"] == pytest.approx(chance, abs=0.06)
+    assert [row["worst_off_probability"] for row in rows[:2]] == pytest.approx([0, 1], abs=0.01)
+    for row in (*rows[2:], *groups_at(jury, "town", [0], replicates=50).rows(named=True)):
+        assert row["low"] is row["high"] is row["own_probability"] is row["worst_off_probability"] is None
 
 
 def test_a_sampled_jury_has_intervals_and_a_whole_one_has_none():

@@ -90,6 +90,18 @@ def test_leximin_equals_raising_one_type_after_the_other_over_all_juries(seed: i
     assert np.sort(lottery.probability) == pytest.approx(np.sort(floor[pool.type_of]), abs=1e-5)
 
 
+def some_jury(pool: Pool, quotas: Quotas, rng: np.random.Generator) -> np.ndarray:
+    """Counts of types of a jury that keeps the quotas, the best one by random likings."""
+    low, high = np.array([row[2:] for row in quotas.rows()], dtype=float).T
+    rows = np.vstack([quotas.matrix(pool), np.ones(pool.counts.size)])
+    limits = optimize.LinearConstraint(rows, np.r_[low, quotas.size], np.r_[high, quotas.size])
+    found = optimize.milp(
+        rng.normal(size=pool.counts.size), constraints=limits, integrality=np.ones(pool.counts.size),
+        bounds=optimize.Bounds(0, pool.counts),
+    )  # fmt: skip
+    return np.rint(found.x).astype(np.int64)
+
+
 def test_leximin_of_a_larger_pool_beats_maximin_and_random_lotteries() -> None:
     pool = made_pool(200, (2, 3, 4, 3), 5)
     quotas = made_quotas(pool, 20, 6)
@@ -97,12 +109,18 @@ def test_leximin_of_a_larger_pool_beats_maximin_and_random_lotteries() -> None:
     lottery = sortition(pool, quotas)
     leximin = np.sort(lottery.probability)
     assert leximin[0] >= maximin.min() - 1e-7
-    # No mix of the juries found is lexicographically better: compared where they differ by more than the gap.
+    # No mix is lexicographically better, neither of the juries found nor of them with others that keep the quotas:
+    # compared where they differ by more than the gap.
     rng = np.random.default_rng(0)
     sharp = rng.dirichlet(np.full(len(lottery.chance), 0.2), size=5_000)
     near = 0.9 * lottery.chance + 0.1 * rng.dirichlet(np.ones(len(lottery.chance)), size=5_000)
-    for chance in np.vstack([sharp, near]):
-        other = np.sort((chance @ lottery.panels / pool.counts)[pool.type_of])
+    strange = np.array([some_jury(pool, quotas, rng) for _ in range(100)])
+    assert all(quotas.allows(pool, counts) for counts in strange)
+    lotteries = [chance @ lottery.panels for chance in np.vstack([sharp, near])]
+    mixed = rng.dirichlet(np.full(100, 0.2), size=5_000) @ strange
+    lotteries += [(1 - t) * lottery.chance @ lottery.panels + t * other for t in (0.02, 0.3) for other in mixed]
+    for counts in lotteries:
+        other = np.sort((counts / pool.counts)[pool.type_of])
         apart = np.flatnonzero(np.abs(other - leximin) > 1e-6)
         assert apart.size == 0 or other[apart[0]] < leximin[apart[0]]
 
