@@ -149,8 +149,9 @@ def _n_to_tell(distances: PairDistances, other: Floats, bounds: tuple[Floats, Fl
         if apart > 0:
             end = bounds[1][g] if other[g] > one.debiased[g] else bounds[0][g]
             times.append(((end - one.debiased[g]) / apart) ** 2)
-        if times and min(times) < 1e6:
-            found[g] = _rounded(min(n) * max(min(times), 1.0))
+        # As many as were asked did not tell: then the approximation fails (a handful of people, many cells).
+        if times and 1 < min(times) < 1e6:
+            found[g] = _rounded(min(n) * min(times))
     return found
 
 

@@ -230,3 +230,12 @@ def test_an_option_that_nobody_chose_has_an_interval_all_the_same():
     assert low < -0.05 < high
     same = people(three, places)
     assert compare(same, same).differences()["high"].to_list() == [0, 0, 0]
+
+
+def test_never_as_few_people_would_tell_as_did_not():
+    r = np.random.default_rng(5)
+    for n in (2, 3, 5, 8, 20):
+        for _ in range(10):
+            c = compare(people(places=r.integers(0, 2, n)), model(row=(0.8, 0.2)))
+            if c.verdict.n_to_tell is not None:
+                assert c.verdict.n_to_tell > n
