@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-import anywidget
 import numpy as np
 import polars as pl
 import traitlets
@@ -22,6 +19,7 @@ from plural_nb.jury.scaling import Scaling
 from plural_nb.jury.utilities import Utilities
 from plural_nb.jury.welfare import place_of, read_alphas
 from plural_nb.widgets import front
+from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.sweep_tables import PLACES, Tables, problem, slider_alphas
 
 SCALINGS: tuple[str, ...] = get_args(Scaling)
@@ -33,7 +31,7 @@ _STATE = ("place", "tau", "rule", "scaling", "by", "tables", "title", "traits_of
 _log = logging.getLogger(__name__)
 
 
-class AlphaSweep(anywidget.AnyWidget):
+class AlphaSweep(Panel):
     """A slider from α = 0 (utilitarian) over 1 (Nash) to ∞ (Rawlsian): welfare, ranking and worst-off group at each.
 
     utilities: of the jury. by: a trait of the jurors, whose groups are shown; the first when None, none when "".
@@ -86,10 +84,9 @@ class AlphaSweep(anywidget.AnyWidget):
         title: str = "Which candidate is best for this jury?",
         **unknown: Any,
     ) -> None:
-        if unknown:
-            name = next(iter(unknown))
-            known = ("utilities", "by", "scaling", "alpha", "epsilon", "replicates", "level", "seed", "title")
-            raise TypeError(f"AlphaSweep has no argument {name!r}. {nearest(name, known)}")
+        self._refuse(
+            unknown, ("utilities", "by", "scaling", "alpha", "epsilon", "replicates", "level", "seed", "title")
+        )
         if not isinstance(utilities, Utilities):
             raise PluralError(
                 f"AlphaSweep takes Utilities, not {type(utilities).__name__}: pnb.Utilities.of({{name: ratings}}), "
@@ -97,8 +94,6 @@ class AlphaSweep(anywidget.AnyWidget):
             )
         if scaling not in SCALINGS:
             raise PluralError(f"Unknown scaling {scaling!r}. {nearest(scaling, SCALINGS)}")
-        self._lock = threading.RLock()
-        self._quiet = 0
         self._given = utilities
         self._how: dict[str, Any] = {"epsilon": epsilon, "replicates": replicates, "level": level, "seed": seed}
         self._made: dict[str, Tables] = {}
@@ -294,20 +289,9 @@ class AlphaSweep(anywidget.AnyWidget):
         except Exception as error:
             self.status = {"kind": "error", "text": str(error)}
 
-    @contextmanager
-    def _silently(self) -> Iterator[None]:
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            made = self._made.get(self.scaling)
-            bundle[0]["text/plain"] = made.switches.sentence() if made else self.title
-        return bundle
+    def _in_words(self) -> str:
+        made = self._made.get(self.scaling)
+        return made.switches.sentence() if made else self.title
 
 
 def _jury(utilities: Utilities) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
@@ -18,7 +14,7 @@ from ipywidgets import widget_serialization
 from plural_nb.charts.chart import Chart
 from plural_nb.charts.export import FORMATS, as_bytes
 from plural_nb.charts.export import save as save_chart
-from plural_nb.errors import PluralError, SurveyError, nearest
+from plural_nb.errors import PluralError, SurveyError
 from plural_nb.survey.searching import QuestionIndex
 from plural_nb.survey.survey import Population, Survey
 from plural_nb.survey.times import times_of
@@ -27,15 +23,15 @@ from plural_nb.widgets import front, menus, survey_findings
 from plural_nb.widgets.browse_recipe import Shown, browse_recipe
 from plural_nb.widgets.browse_views import EVERY, TABS, Choice, View, view_of
 from plural_nb.widgets.findings import counted
+from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.vega_view import VegaView
 
 _CHOICES = ("question", "population", "weighted", "by", "answer", "tab")
 _READY = {"kind": "ready", "text": ""}
 _MOST_HITS = 60
-_log = logging.getLogger(__name__)
 
 
-class SurveyBrowser(anywidget.AnyWidget):
+class SurveyBrowser(Panel):
     """The panel that `survey.browse()` returns: search a question, see its shares, its trend, the weights, the checks.
 
     survey: a Survey, a name of `surveys()`, or a path to a survey file.
@@ -96,12 +92,7 @@ class SurveyBrowser(anywidget.AnyWidget):
         over: str | None = None,
         **unknown: Any,
     ) -> None:
-        if unknown:
-            known = ("survey", "question", "by", "population", "weighted", "over")
-            name = next(iter(unknown))
-            raise TypeError(f"SurveyBrowser has no argument {name!r}. {nearest(name, known)}")
-        self._lock = threading.RLock()
-        self._quiet = 0
+        self._refuse(unknown, ("survey", "question", "by", "population", "weighted", "over"))
         self._shown: View | None = None
         self._survey, self._name = _taken(survey)
         if not self._survey.questions:
@@ -237,14 +228,9 @@ class SurveyBrowser(anywidget.AnyWidget):
 
     def _fail(self, error: Exception) -> None:
         """Say what went wrong; the panel goes on."""
-        if isinstance(error, PluralError):
-            text = str(error)
-        else:
-            text = f"Something unexpected went wrong ({type(error).__name__}: {error})."
-            _log.error("An unexpected error in the survey browser", exc_info=error)
         self.findings = []
         self.drawn = False
-        self.status = {"kind": "error", "text": text}
+        self.status = {"kind": "error", "text": self._worded(error)}
 
     def _told(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Do what a button asks."""
@@ -279,20 +265,8 @@ class SurveyBrowser(anywidget.AnyWidget):
             ("The same in plain code", self.code()),
         ]
 
-    @contextlib.contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Set traits without drawing."""
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/plain"] = self.chart.summary if self.chart else f"Survey browser: {self.title}"
-        return bundle
+    def _in_words(self) -> str:
+        return self.chart.summary if self.chart else f"Survey browser: {self.title}"
 
 
 def _taken(survey: Survey | str | os.PathLike[str]) -> tuple[Survey, str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import anywidget
 import numpy as np
 import polars as pl
 import traitlets
@@ -21,6 +20,7 @@ from plural_nb.jury.sweep import sweep
 from plural_nb.jury.utilities import Utilities
 from plural_nb.jury.welfare import read_alphas
 from plural_nb.widgets import front
+from plural_nb.widgets.panel import Panel
 
 STYLES = ("explorer", "parts", "candidate_table")
 KINDS = ("csv", "html")
@@ -48,7 +48,7 @@ class Column:
     problem: str = ""
 
 
-class CandidateTable(anywidget.AnyWidget):
+class CandidateTable(Panel):
     """Candidates × rules: scores with intervals, who wins under each rule, and how unequally each treats the jury.
 
     utilities: of the jury. threshold: τ, the rating that is enough, for approval and shortfall, which are left out when
@@ -89,10 +89,7 @@ class CandidateTable(anywidget.AnyWidget):
         title: str = "The candidates under every rule",
         **unknown: Any,
     ) -> None:
-        if unknown:
-            name = next(iter(unknown))
-            known = ("utilities", "threshold", "alpha", "rules", "replicates", "level", "seed", "title")
-            raise TypeError(f"CandidateTable has no argument {name!r}. {nearest(name, known)}")
+        self._refuse(unknown, ("utilities", "threshold", "alpha", "rules", "replicates", "level", "seed", "title"))
         for rule in rules or ():
             if rule not in get_args(Rule):
                 raise PluralError(f"Unknown rule {rule!r}. {nearest(str(rule), get_args(Rule))}")
@@ -161,11 +158,8 @@ class CandidateTable(anywidget.AnyWidget):
         if content.get("do") == "export" and kind in KINDS:
             self.send({"file": f"candidates.{kind}", "type": FORMATS[kind]}, [self._bytes(kind)])
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/plain"] = self.summary
-        return bundle
+    def _in_words(self) -> str:
+        return self.summary
 
 
 _FRAME = {

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
@@ -33,6 +29,7 @@ from plural_nb.widgets.compare_findings import compare_findings
 from plural_nb.widgets.compare_recipe import Pair, compare_recipe
 from plural_nb.widgets.contenders import PEOPLE, Contender, Given, contenders, taken
 from plural_nb.widgets.pairing import Pairing
+from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.questionnaire import Questionnaire, Round
 from plural_nb.widgets.vega_view import VegaView
 
@@ -40,10 +37,9 @@ TABS = {"answers": "Answers", "distances": "Distances", "questions": "Every ques
 _CHOICES = ("a", "b", "question", "by", "group", "answer", "distance", "tab")
 _READY = {"kind": "ready", "text": ""}
 _SHOWN_DISTANCES = ("js_distance", "total_variation", "hellinger", "wasserstein_normalised")
-_log = logging.getLogger(__name__)
 
 
-class CompareView(anywidget.AnyWidget):
+class CompareView(Panel):
     """The panel that compares two sources: choose them, a question, groups and a distance.
 
     survey: a Survey, a name of `surveys()`, or a path; its people are the source "People".
@@ -107,11 +103,7 @@ class CompareView(anywidget.AnyWidget):
         distance: str = "js_distance",
         **unknown: Any,
     ) -> None:
-        if unknown:
-            name, known = next(iter(unknown)), ("survey", "sources", "a", "b", "question", "by", "group", "distance")
-            raise TypeError(f"CompareView has no argument {name!r}. {nearest(name, known)}")
-        self._lock = threading.RLock()
-        self._quiet = 0
+        self._refuse(unknown, ("survey", "sources", "a", "b", "question", "by", "group", "distance"))
         self._chart: Chart | None = None
         self._frame: pl.DataFrame | None = None
         self._comparison: Comparison | None = None
@@ -330,12 +322,8 @@ class CompareView(anywidget.AnyWidget):
 
     def _fail(self, error: Exception) -> None:
         """Say what went wrong; the panel goes on."""
-        if not isinstance(error, PluralError):
-            _log.error("An unexpected error in the comparison", exc_info=error)
-        text = str(error) if isinstance(error, PluralError) else (
-            f"Something unexpected went wrong ({type(error).__name__}: {error}).")  # fmt: skip
         self.findings, self.drawn = [], "nothing"
-        self.status = {"kind": "error", "text": text}
+        self.status = {"kind": "error", "text": self._worded(error)}
 
     def _told(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Do what a button asks."""
@@ -380,17 +368,5 @@ class CompareView(anywidget.AnyWidget):
         methods = self._comparison.report() if self._comparison is not None else ""
         return [("What the numbers say", said), ("Methods", methods), ("The same in plain code", self.code())]
 
-    @contextlib.contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Set traits without drawing."""
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/plain"] = self._chart.summary if self._chart else f"Two sources compared: {self.title}"
-        return bundle
+    def _in_words(self) -> str:
+        return self._chart.summary if self._chart else f"Two sources compared: {self.title}"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import anywidget
 import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
@@ -21,7 +18,7 @@ from plural_nb.charts.export import FORMATS, as_bytes
 from plural_nb.charts.export import save as save_chart
 from plural_nb.charts.shares import humans_and_model
 from plural_nb.comparison.comparison import Comparison, compare
-from plural_nb.errors import PluralError, SurveyError, nearest
+from plural_nb.errors import PluralError, SurveyError
 from plural_nb.silicon.gguf import ModelFile
 from plural_nb.silicon.model import Model
 from plural_nb.silicon.prompt import Mode
@@ -30,15 +27,15 @@ from plural_nb.survey.survey import Population, Survey
 from plural_nb.widgets import front, menus
 from plural_nb.widgets.desk import ModelDesk, News, Request
 from plural_nb.widgets.findings import counted, findings, seen, survey_notes
+from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.recipe import recipe
 from plural_nb.widgets.vega_view import VegaView
 
 _CHOICES = ("survey", "model", "question", "population", "weighted", "speaks", "mode", "examples")
 _READY = {"kind": "ready", "text": ""}
-_log = logging.getLogger(__name__)
 
 
-class Explorer(anywidget.AnyWidget):
+class Explorer(Panel):
     """The panel: choose a model, a survey, a question and a population, and see the model against the people.
 
     survey: a name of `surveys()`, a path to a survey file, or a Survey; the first of the library when None.
@@ -94,13 +91,7 @@ class Explorer(anywidget.AnyWidget):
         weighted: bool = True,
         **unknown: Any,
     ) -> None:
-        if unknown:
-            name = next(iter(unknown))
-            known = ("survey", "model", "question", "population", "weighted")
-            raise TypeError(f"Explorer has no argument {name!r}. {nearest(name, known)}")
-        # Callbacks may run beside a busy cell (ipykernel 7) while the desk's thread reports.
-        self._lock = threading.RLock()
-        self._quiet = 0
+        self._refuse(unknown, ("survey", "model", "question", "population", "weighted"))
         self._given: dict[str, Survey] = {}
         self._request: Request | None = None
         self._comparison: Comparison | None = None
@@ -307,13 +298,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _fail(self, error: Exception) -> None:
         """Say what went wrong; the panel goes on."""
-        if isinstance(error, PluralError):
-            text = str(error)
-        else:
-            text = f"Something unexpected went wrong ({type(error).__name__}: {error})."
-            _log.error("An unexpected error in the panel", exc_info=error)
         with self._lock, self.hold_sync():
-            self.status = {"kind": "error", "text": text, "blank": self._chart is None}
+            self.status = {"kind": "error", "text": self._worded(error), "blank": self._chart is None}
             if self._comparison is None:
                 self.seen = {}
             if self._chart is None:
@@ -407,18 +393,6 @@ class Explorer(anywidget.AnyWidget):
             ("The same in plain code", self.code()),
         ]
 
-    @contextlib.contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Set traits without drawing."""
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            text = self._comparison.sentence() if self._comparison else ""
-            bundle[0]["text/plain"] = "\n".join(filter(None, [self._chart.summary if self._chart else "", text]))
-        return bundle
+    def _in_words(self) -> str:
+        text = self._comparison.sentence() if self._comparison else ""
+        return "\n".join(filter(None, [self._chart.summary if self._chart else "", text]))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
-import anywidget
 import numpy as np
 import polars as pl
 import traitlets
@@ -26,6 +23,7 @@ from plural_nb.jury.utilities import Utilities
 from plural_nb.survey.survey import Survey
 from plural_nb.widgets import front
 from plural_nb.widgets.jury_source import Source, effects, quotas_like, source_of
+from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.seat_desk import Method, SeatDesk, SeatNews, SeatRequest
 from plural_nb.widgets.vega_view import VegaView
 
@@ -34,7 +32,7 @@ _FILES = {"csv": "text/csv", "json": "application/json", **FORMATS}
 _MOST_ROWS = 200
 
 
-class JuryBuilder(anywidget.AnyWidget):
+class JuryBuilder(Panel):
     """A panel to seat a jury from a pool: quotas, the smallest relaxation where they contradict, chances, the draw.
 
     source: a Pool, a table with one row per person, a Survey (its respondents, by `features`), or Utilities: its jurors
@@ -92,14 +90,9 @@ class JuryBuilder(anywidget.AnyWidget):
         seed: int = 1,
         **unknown: Any,
     ) -> None:
-        if unknown:
-            name = next(iter(unknown))
-            known = ("source", "features", "seats", "quotas", "method", "seed")
-            raise TypeError(f"JuryBuilder has no argument {name!r}. {nearest(name, known)}")
+        self._refuse(unknown, ("source", "features", "seats", "quotas", "method", "seed"))
         if method not in get_args(Method):
             raise PluralError(f"Unknown method {method!r}. {nearest(str(method), get_args(Method))}")
-        self._lock = threading.RLock()
-        self._quiet = 0
         self._source: Source = source_of(source, features)
         self._lottery: Lottery | None = None
         self._jury: Jury | None = None
@@ -314,19 +307,8 @@ class JuryBuilder(anywidget.AnyWidget):
         except Exception as error:
             self.status = {"kind": "error", "text": str(error)}
 
-    @contextmanager
-    def _silently(self) -> Iterator[None]:
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/plain"] = f"{self.title} {self.status.get('text', '')}".strip()
-        return bundle
+    def _in_words(self) -> str:
+        return f"{self.title} {self.status.get('text', '')}".strip()
 
 
 def _plain(bounds: Mapping[str, Mapping[str, tuple[int, int]]]) -> dict[str, dict[str, list[int]]]:

@@ -15,7 +15,7 @@ from plural_nb.charts.chart import Chart
 from plural_nb.charts.export import FORMATS, as_bytes
 from plural_nb.charts.export import save as save_chart
 from plural_nb.charts.voices import people_and_voices
-from plural_nb.errors import Cancelled, PluralError, SurveyError, nearest
+from plural_nb.errors import Cancelled, PluralError, SurveyError
 from plural_nb.silicon.model import Model
 from plural_nb.survey.survey import Survey
 from plural_nb.widgets import front, menus
@@ -73,10 +73,7 @@ class PersonaStudio(StudioTraits):
         traits: Sequence[str] | None = None, style: str = "first_person", *,
         beside: str = "", margin: float = 0.0, **unknown: Any,
     ) -> None:  # fmt: skip
-        if unknown:
-            known = ("survey", "model", "question", "traits", "style", "beside", "margin")
-            name = next(iter(unknown))
-            raise TypeError(f"PersonaStudio has no argument {name!r}. {nearest(name, known)}")
+        self._refuse(unknown, ("survey", "model", "question", "traits", "style", "beside", "margin"))
         if margin not in MARGINS:
             raise PluralError(f"margin is one of {', '.join(f'{m:g}' for m in MARGINS)} points, not {margin!r}.")
         self._given: Survey | None = survey if isinstance(survey, Survey) else None
@@ -387,8 +384,5 @@ class PersonaStudio(StudioTraits):
         given = self._given
         return given if given is not None and name.startswith("given: ") else load_survey(name)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/plain"] = self._chart.summary if self._chart else "Persona studio"
-        return bundle
+    def _in_words(self) -> str:
+        return self._chart.summary if self._chart else "Persona studio"

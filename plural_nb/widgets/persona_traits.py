@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import anywidget
 import traitlets
 from ipywidgets import widget_serialization
 
-from plural_nb.errors import PluralError
 from plural_nb.silicon.model import Model
 from plural_nb.widgets import menus
 from plural_nb.widgets.bench import Bench
+from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.vega_view import VegaView
 
-_log = logging.getLogger(__name__)
 READY = {"kind": "ready", "text": ""}
 
 
-class StudioTraits(anywidget.AnyWidget):
+class StudioTraits(Panel):
     """See `plural_nb.widgets.persona_studio.PersonaStudio`; the first group is chosen, the rest is shown."""
 
     survey = traitlets.Unicode(help="name or path").tag(sync=True)
@@ -57,9 +53,6 @@ class StudioTraits(anywidget.AnyWidget):
     notes: Any = traitlets.List().tag(sync=True)
 
     def __init__(self, lanes: Sequence[str]) -> None:
-        # Callbacks may run beside a busy cell (ipykernel 7) while the bench's thread reports.
-        self._lock = threading.RLock()
-        self._quiet = 0
         self._searching = threading.Event()
         self._bench = Bench(lanes, self._failed, self._opening)
         super().__init__(view=VegaView())
@@ -71,12 +64,7 @@ class StudioTraits(anywidget.AnyWidget):
         raise NotImplementedError
 
     def _fail(self, error: Exception) -> None:
-        if isinstance(error, PluralError):
-            text = str(error)
-        else:
-            text = f"Something unexpected went wrong ({type(error).__name__}: {error})."
-            _log.error("An unexpected error in the persona studio", exc_info=error)
-        self.status = {"kind": "error", "text": text}
+        self.status = {"kind": "error", "text": self._worded(error)}
 
     def _look_for_models(self) -> None:
         threading.Thread(target=self._find_models, name="plural_nb find models", daemon=True).start()
@@ -109,12 +97,3 @@ class StudioTraits(anywidget.AnyWidget):
 
     def _opening(self, name: str) -> None:
         self.status = {"kind": "working", "text": f"Opening {self._name()}…"}
-
-    @contextlib.contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Set traits without drawing."""
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import polars as pl
 import traitlets
@@ -28,6 +24,7 @@ from plural_nb.widgets import front, menus
 from plural_nb.widgets.cell_grid import CellGrid
 from plural_nb.widgets.compare_view import CompareView
 from plural_nb.widgets.contenders import PEOPLE, Contender, Given, contenders, taken
+from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.questionnaire import Questionnaire, Round
 from plural_nb.widgets.vega_view import VegaView
 
@@ -39,10 +36,9 @@ _MENU = {
     "representativeness": "Representativeness R (more is nearer; scales only)",
 }
 _READY = {"kind": "ready", "text": ""}
-_log = logging.getLogger(__name__)
 
 
-class ScoreboardView(anywidget.AnyWidget):
+class ScoreboardView(Panel):
     """The panel that scores models against populations; a cell, by mouse or arrow keys and Enter, opens the pair.
 
     survey: a Survey, a name of `surveys()`, or a path.
@@ -85,14 +81,9 @@ class ScoreboardView(anywidget.AnyWidget):
         topics: Mapping[str, str] | None = None,
         **unknown: Any,
     ) -> None:
-        if unknown:
-            name = next(iter(unknown))
-            known = ("survey", "models", "by", "measure", "topics")
-            raise TypeError(f"ScoreboardView has no argument {name!r}. {nearest(name, known)}")
+        self._refuse(unknown, ("survey", "models", "by", "measure", "topics"))
         if measure not in MEASURES:
             raise PluralError(f"Unknown measure {measure!r}. {nearest(measure, MEASURES)}")
-        self._lock = threading.RLock()
-        self._quiet = 0
         self._board: Scoreboard | None = None
         self._chart: Chart | None = None
         self._survey, self._name = taken(survey)
@@ -303,10 +294,8 @@ class ScoreboardView(anywidget.AnyWidget):
                 self._fail(news.error)
 
     def _fail(self, error: Exception) -> None:
-        if not isinstance(error, PluralError):
-            _log.error("An unexpected error in the scoreboard", exc_info=error)
         self.drawn = self._board is not None
-        self.status = {"kind": "error", "text": str(error)}
+        self.status = {"kind": "error", "text": self._worded(error)}
 
     def _told(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Do what a button asks."""
@@ -337,20 +326,8 @@ class ScoreboardView(anywidget.AnyWidget):
         table = self.board.table().write_csv()
         return [("What the numbers say", said), ("The scoreboard", table), ("The same in plain code", self.code())]
 
-    @contextlib.contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Set traits without drawing."""
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/plain"] = self._chart.summary if self._chart else f"Scoreboard: {self.title}"
-        return bundle
+    def _in_words(self) -> str:
+        return self._chart.summary if self._chart else f"Scoreboard: {self.title}"
 
 
 def _cell(found: tuple[float, float, float], depth: float, measure: str) -> dict[str, Any]:

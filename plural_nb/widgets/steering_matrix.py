@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import polars as pl
 import traitlets
 from ipywidgets import widget_serialization
@@ -21,21 +18,21 @@ from plural_nb.charts.shares import humans_and_model
 from plural_nb.charts.steering import FAR, NEAR, measure_label, nearest_told, steering_heatmap
 from plural_nb.charts.theme import percent
 from plural_nb.comparison.comparison import Comparison
-from plural_nb.errors import Cancelled, PluralError, nearest
+from plural_nb.errors import Cancelled, PluralError
 from plural_nb.personas.steering import OWN_VOICE, Steering
 from plural_nb.silicon.model import Model
 from plural_nb.survey.survey import Survey
 from plural_nb.widgets import front, menus
 from plural_nb.widgets.bench import Bench, Pause
 from plural_nb.widgets.findings import noise
+from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.vega_view import VegaView
 
 _READY = {"kind": "ready", "text": ""}
 _KNOWN = ("steering", "model", "survey", "trait", "questions", "template")
-_log = logging.getLogger(__name__)
 
 
-class SteeringMatrix(anywidget.AnyWidget):
+class SteeringMatrix(Panel):
     """Did steering move the model, and towards whom? Rows are people, columns whom the model speaks as.
 
     steering: a measured `Steering`; or instead model, survey and trait, and the model is asked in the background.
@@ -72,12 +69,9 @@ class SteeringMatrix(anywidget.AnyWidget):
         survey: str | os.PathLike[str] | Survey | None = None, trait: str = "", questions: Sequence[str] | None = None,
         template: str = "portrayal", **unknown: Any,
     ) -> None:  # fmt: skip
-        if unknown:
-            name = next(iter(unknown))
-            raise TypeError(f"SteeringMatrix has no argument {name!r}. {nearest(name, _KNOWN)}")
+        self._refuse(unknown, _KNOWN)
         if steering is None and (model is None or survey is None or not trait):
             raise PluralError("Give a Steering, or model=, survey= and trait= to have one measured.")
-        self._lock = threading.RLock()
         self._steering: Steering | None = None
         self._pair: Comparison | None = None
         self._source = (model, survey, trait, questions, template)
@@ -247,11 +241,8 @@ class SteeringMatrix(anywidget.AnyWidget):
     def _failed(self, lane: str, error: Exception) -> None:
         if isinstance(error, Cancelled):
             self.status = {"kind": "stopped", "text": "Stopped before all was answered."}
-        elif isinstance(error, PluralError):
-            self.status = {"kind": "error", "text": str(error)}
         else:
-            _log.error("An unexpected error in the steering matrix", exc_info=error)
-            self.status = {"kind": "error", "text": f"Something unexpected went wrong ({error})."}
+            self.status = {"kind": "error", "text": self._worded(error)}
 
     def _told(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         """Do what a button asks."""
@@ -275,11 +266,8 @@ class SteeringMatrix(anywidget.AnyWidget):
             raise PluralError(f"Nothing was measured yet: {self.status.get('text') or 'the model has not answered'}")
         return self._steering
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/plain"] = self.summary or "Steering matrix"
-        return bundle
+    def _in_words(self) -> str:
+        return self.summary or "Steering matrix"
 
 
 def _path(model: Any) -> str:
