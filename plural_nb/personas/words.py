@@ -152,7 +152,7 @@ def ask_words(
         raise PluralError(f"The question {question!r} has no slot {{whom}}, so nobody would know who is described.")
     asked = question.replace("{whom}", whom)
     here = np.flatnonzero(people.domain)
-    chat = (how.get("mode") or ("chat" if model.file.chat_template else "completion")) == "chat"
+    chat = (how.get("mode") or ("chat" if model.file.is_chat else "completion")) == "chat"
     tail = "" if chat else "\nWords:"
     stories = [people.texts[i] for i in here]
     prompts = [f"{story}\n\n{asked}{tail}".strip() for story in stories]

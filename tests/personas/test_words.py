@@ -67,7 +67,7 @@ def test_lists_of_people_and_personas_are_laid_side_by_side() -> None:
 class Parrot:
     """Stands in for a model: says which party stands in its prompt, and counts how often it is asked."""
 
-    file = SimpleNamespace(chat_template=None)
+    file = SimpleNamespace(chat_template=None, is_chat=False)
     asked = 0
 
     def replies(self, prompts):
