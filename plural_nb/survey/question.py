@@ -132,13 +132,31 @@ class Question:
         return replace(self, text=text)
 
 
-def ask_for(text: str, options: Sequence[str], *, kind: Kind = "nominal", key: str = "question") -> Question:
+def ask_for(
+    text: str,
+    options: Sequence[str],
+    *,
+    kind: Kind = "nominal",
+    key: str = "question",
+    wordings: Sequence[str] = (),
+    pinned: Sequence[str] = (),
+    no_opinion: Sequence[str] = (),
+) -> Question:
     """Return a question made on the spot from its text and the labels of its options.
 
-    >>> ask_for("Tea or coffee?", ["Tea", "Coffee"]).substantive
+    wordings: other ways to ask the same. pinned: labels that stay last in every order ("None of these"). no_opinion:
+    labels that carry no opinion ("Don't know"): shares are over the others, and it is told beside them.
+
+    Raises SurveyError for a label that is not among the options, naming the nearest.
+
+    >>> ask_for("Tea or coffee?", ["Tea", "Coffee", "Don't know"], no_opinion=["Don't know"]).substantive
     (0, 1)
     """
-    return Question(key, text, tuple(Option(label) for label in options), kind=kind, wording="exact")
+    for label in (*pinned, *no_opinion):
+        if label not in options:
+            raise SurveyError(f"Question {key!r} has no option {label!r}. {nearest(label, list(options))}")
+    made = tuple(Option(label, pinned=label in pinned, substantive=label not in no_opinion) for label in options)
+    return Question(key, text, made, kind=kind, wording="exact", wordings=tuple(wordings))
 
 
 def _with_values(where: str, options: tuple[Option, ...], kind: Kind) -> tuple[Option, ...]:

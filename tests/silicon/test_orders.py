@@ -6,7 +6,7 @@ from itertools import pairwise, permutations
 import numpy as np
 import pytest
 
-from plural_nb.errors import ModelError
+from plural_nb.errors import ModelError, SurveyError
 from plural_nb.silicon.model import Model
 from plural_nb.silicon.orders import orders
 from plural_nb.survey.design import Design
@@ -95,3 +95,13 @@ def test_other_wordings_are_averaged_with_equal_weight(tiny: Model) -> None:
     alone = [tiny.ask(q, examples=0).rows[0] for q in (question, question.reworded(question.wordings[0]))]
     assert both.rows[0] == pytest.approx(np.mean(alone, axis=0))
     assert both.spread[0] == pytest.approx(np.min(alone, axis=0))
+
+
+def test_a_question_made_on_the_spot_can_pin_an_option_and_have_other_wordings() -> None:
+    question = ask_for(
+        "Tea or coffee?", ["Tea", "Coffee", "Neither"], pinned=["Neither"], wordings=["What do you drink?"]
+    )
+    assert all(places[-1] == 2 for places in orders(question, "cyclic"))
+    assert question.wordings == ("What do you drink?",)
+    with pytest.raises(SurveyError, match="Neither"):
+        ask_for("Tea or coffee?", ["Tea", "Neither"], pinned=["Niether"])
