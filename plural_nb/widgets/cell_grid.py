@@ -8,7 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from plural_nb import resources
+from plural_nb.widgets import front
 
 
 class CellGrid(anywidget.AnyWidget):
@@ -26,8 +26,8 @@ class CellGrid(anywidget.AnyWidget):
     [(0, 0)]
     """
 
-    _esm = resources.front("cell_grid") / "index.js"
-    _css = resources.front("cell_grid") / "style.css"
+    _esm = front.module("cell_grid")
+    _css = front.sheet("cell_grid")
 
     caption = traitlets.Unicode().tag(sync=True)
     corner = traitlets.Unicode().tag(sync=True)

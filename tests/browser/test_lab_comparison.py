@@ -78,7 +78,7 @@ def test_a_cell_of_every_question_opens_that_question(lab: Any) -> None:
 
 def test_dark_follows_live_and_the_table_is_saved(lab: Any, tmp_path: Path) -> None:
     with lab.expect_download() as download:
-        lab.locator(".pnb-board > .pnb-tools").get_by_role("button", name="Save as CSV").click()
+        lab.locator(".pnb-board > div > .pnb-tools").get_by_role("button", name="Save as CSV").click()
     download.value.save_as(tmp_path / "board.csv")
     assert (tmp_path / "board.csv").read_text(encoding="utf-8").startswith("model,population,questions")
     lab.get_by_role("menuitem", name="Settings", exact=True).click()

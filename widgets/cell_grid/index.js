@@ -1,22 +1,7 @@
 // A grid of figures: one cell takes the focus, arrow keys move it, Enter or a click chooses the cell.
+import { guardKeys, make } from "../parts/index.js";
 
 /** @typedef {{label: string, depth: number | null, said: string}} Cell */
-
-/**
- * @param {string} tag
- * @param {Record<string, any>} [attributes] those that are functions listen to the event of that name
- * @param {...(Node | string)} children text is put in as text, never as markup
- * @returns {any}
- */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
 
 /** @param {{model: any, el: HTMLElement}} context */
 function render({ model, el }) {
@@ -57,11 +42,8 @@ function render({ model, el }) {
     else return;
     event.preventDefault();
   };
-  const guard = (/** @type {KeyboardEvent} */ event) => {
-    if (!((event.ctrlKey || event.metaKey) && event.key === "s")) event.stopPropagation();
-  };
   body.addEventListener("keydown", press);
-  el.addEventListener("keydown", guard);
+  const free = guardKeys(el);
 
   const draw = () => {
     const columns = model.get("columns");
@@ -106,7 +88,7 @@ function render({ model, el }) {
   return () => {
     for (const name of names) model.off(`change:${name}`, redraw);
     model.off("change:chosen", settle);
-    el.removeEventListener("keydown", guard);
+    free();
   };
 }
 
