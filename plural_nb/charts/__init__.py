@@ -20,6 +20,7 @@ from plural_nb.charts.trend import trend_lines
 from plural_nb.charts.voices import people_and_voices
 from plural_nb.charts.weights import weight_histogram
 from plural_nb.charts.welfare import welfare_curves
+from plural_nb.charts.word_lists import words_chart
 
 # Altair's own default shows nothing in JupyterLab without internet, so importing charts sets one that does.
 enable_offline_renderer()
@@ -49,4 +50,5 @@ __all__ = [
     "trend_lines",
     "weight_histogram",
     "welfare_curves",
+    "words_chart",
 ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from scipy import special
 
 from plural_nb.errors import PluralError
 from plural_nb.silicon.writing import write
@@ -56,17 +57,37 @@ class Words:
 
     rows: pl.DataFrame = field(repr=False)
 
-    def table(self, *, least: int = 1) -> pl.DataFrame:
-        """Return one row per word and group: count, share (weighted, of the group's words), most frequent first.
+    def table(self, *, least: int = 1, level: float = 0.95) -> pl.DataFrame:
+        """Return one row per group and word: count, share, low, high, most frequent first.
 
-        least: words said less often than this, by all groups together, are left out.
+        share: weighted, of the group's words. low, high: logit interval whose errors take speakers as clusters, since
+        one speaker's words hang together; null with a single speaker. least: words said less often than this, by all
+        groups together, are left out.
         """
         total = self.rows.group_by("word").len("all").filter(pl.col("all") >= least)
+        spoken = self.rows.group_by("group", "speaker").agg(pl.col("weight").sum().alias("spoken"))
         counts = self.rows.group_by("group", "word").agg(pl.len().alias("count"), pl.col("weight").sum())
-        whole = self.rows.group_by("group").agg(pl.col("weight").sum().alias("whole"))
+        whole = spoken.group_by("group").agg(pl.col("spoken").sum().alias("whole"), pl.len().alias("speakers"))
+        found = counts.join(total, on="word").join(whole, on="group", nulls_equal=True)
+        found = found.with_columns(share=pl.col("weight") / pl.col("whole"))
+        # Σ over speakers of (what they said of the word − share · all they said)², those who did not say it included.
+        said = self.rows.group_by("group", "word", "speaker").agg(pl.col("weight").sum().alias("here"))
+        said = said.join(found.select("group", "word", "share"), on=["group", "word"], nulls_equal=True)
+        said = said.join(spoken, on=["group", "speaker"], nulls_equal=True)
+        own = (pl.col("here") - pl.col("share") * pl.col("spoken")) ** 2 - (pl.col("share") * pl.col("spoken")) ** 2
+        squares = said.group_by("group", "word").agg(own.sum().alias("own"))
+        all_squares = spoken.group_by("group").agg((pl.col("spoken") ** 2).sum().alias("squares"))
+        found = found.join(squares, on=["group", "word"], nulls_equal=True).join(
+            all_squares, on="group", nulls_equal=True
+        )
+        n = pl.col("speakers")
+        variance = (pl.col("own") + pl.col("share") ** 2 * pl.col("squares")) / pl.col("whole") ** 2 * n / (n - 1)
+        found = found.with_columns(se=pl.when(n > 1).then(variance.clip(lower_bound=0.0).sqrt()))
+        share, se, df = (found[c].to_numpy() for c in ("share", "se", "speakers"))
+        low, high = _logit_bounds(share, se, df - 1, level)
         return (
-            counts.join(total, on="word").join(whole, on="group", nulls_equal=True)
-            .select("group", "word", "count", share=pl.col("weight") / pl.col("whole"))
+            found.with_columns(pl.Series("low", low), pl.Series("high", high))
+            .select("group", "word", "count", "share", pl.col("low", "high").fill_nan(None))
             .sort("group", "share", "word", descending=[False, True, False])
         )  # fmt: skip
 
@@ -121,7 +142,7 @@ def count_words(
     Raises PluralError where there is not a single word.
 
     >>> said = ["kind, honest", "angry\\nloud", "loud, kind"]
-    >>> count_words(said, ["left", "right", "right"]).table(least=2).rows()
+    >>> count_words(said, ["left", "right", "right"]).table(least=2).drop("low", "high").rows()
     [('left', 'kind', 1, 0.5), ('right', 'loud', 2, 0.5), ('right', 'kind', 1, 0.25)]
     """
     names, codes = group_codes(len(texts), by)
@@ -182,3 +203,13 @@ def differences(words: Mapping[str, Words], group: str) -> pl.DataFrame:
     return joined.with_columns(pl.col(shares).fill_null(0.0)).sort(
         [*shares, "word"], descending=[*[True] * len(shares), False]
     )
+
+
+def _logit_bounds(share: Any, se: Any, df: Any, level: float) -> tuple[Any, Any]:
+    """expit(logit p ∓ t·se/(p(1 − p))); NaN where there is no error, or the share is 0 or 1."""
+    inside = (share > 0) & (share < 1) & (df > 0) & np.isfinite(se)
+    p = np.where(inside, share, 0.5)
+    reach = special.stdtrit(np.where(inside, df, 1), (1 + level) / 2) * np.where(inside, se, 0.0) / (p * (1 - p))
+    middle = special.logit(p)
+    low, high = (np.where(inside, special.expit(end), np.nan) for end in (middle - reach, middle + reach))
+    return low, high

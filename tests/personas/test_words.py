@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from scipy import special, stats
 
+from plural_nb.charts.word_lists import words_chart
 from plural_nb.errors import PluralError
 from plural_nb.personas.personas import Personas
 from plural_nb.personas.words import ask_words, count_words, differences, listed_words
@@ -34,7 +36,7 @@ def test_words_are_read_from_any_kind_of_list(text: str, words: tuple[str, ...])
 
 def test_shares_are_weighted_and_speakers_without_a_group_do_not_count() -> None:
     found = count_words(["kind", "loud, kind", "loud"], ["left", "left", None], weight=[3.0, 1.0, 9.0])
-    table = {word: share for group, word, _, share in found.table().iter_rows() if group == "left"}
+    table = {row["word"]: row["share"] for row in found.table().iter_rows(named=True) if row["group"] == "left"}
     assert table == pytest.approx({"kind": 4 / 5, "loud": 1 / 5})
 
 
@@ -92,3 +94,32 @@ def test_nothing_said_and_nobody_described_are_mistakes() -> None:
         count_words(["kind"], ["left"]).telling("lefft")
     with pytest.raises(PluralError, match="whom"):
         ask_words(None, None, "x", [], question="Four words?")
+
+
+def test_intervals_of_words_take_speakers_as_clusters() -> None:
+    """The linearised ratio by hand: words of a speaker over all words."""
+    rng = np.random.default_rng(1)
+    said = [", ".join(rng.choice(["kind", "loud", "old"], rng.integers(1, 5))) for _ in range(60)]
+    weight = rng.uniform(0.5, 2, 60)
+    row = count_words(said, ["left"] * 60, weight=weight.tolist()).table().filter(word="kind").row(0, named=True)
+    here = np.array([text.split(", ").count("kind") for text in said]) * weight
+    words = np.array([len(text.split(", ")) for text in said]) * weight
+    p = here.sum() / words.sum()
+    z = (here - p * words) / words.sum()
+    se = np.sqrt(60 / 59 * (z**2).sum())
+    t = stats.t.ppf(0.975, 59)
+    expected = special.expit(special.logit(p) + np.array([-1, 1]) * t * se / (p * (1 - p)))
+    assert (row["share"], row["low"], row["high"]) == pytest.approx((p, *expected))
+    alone = count_words(["kind, loud"], ["left"]).table().row(0, named=True)
+    assert alone["low"] is None
+
+
+def test_a_chart_of_words_carries_both_lists_and_compiles(tmp_path) -> None:
+    people = count_words(["kind, loud", "kind", "old"], ["left", "left", "left"])
+    personas = count_words(["kind, mean", "kind"], ["left", "left"])
+    chart = words_chart({"people": people, "personas": personas}, "left", top=3)
+    assert [row["row"] for row in chart.rows[::2]] == ["kind", "mean", "loud"]
+    assert chart.rows[3]["value"] == pytest.approx(1 / 3)  # mean, by personas
+    assert "<svg" in chart.save(tmp_path / "words.svg").read_text()
+    with pytest.raises(PluralError, match="Nobody of 'lefft'"):
+        words_chart({"people": people}, "lefft")
