@@ -29,7 +29,8 @@ class Source:
     """Who answered: humans, one model speaking for itself, or a model speaking as personas.
 
     name: what the legend calls it. detail: one line for captions (survey and wave, or file and quantisation).
-    provenance: of a model, what methods text needs: file, hash, and how it was asked, as pairs of name and value.
+    provenance: what methods text needs, as pairs of name and value: of a model its file, hash, and how it was asked; of
+        people the survey's file, fieldwork, citation and licence.
     """
 
     kind: Literal["humans", "model", "personas"]
@@ -52,6 +53,8 @@ class Answers:
     captured_mass: (n,) probability the model put on any listed option before its row was normalised; None for people.
     spread: (2, K) lowest and highest probability over orders, wordings or in-context variants; None where only
         one was asked.
+    by_wording_and_order: (W, O, K) a model's row (the weighted mean row of personas) in each of W wordings, the
+        question's own first, and O orders of its options; None where only one of each was asked, and for people.
     captured_mass_min: (n,) the least captured mass over a row's prompts; None for people.
     replies: what the model was sent and said, one per prompt; empty for people.
     about: the population spoken about, in words ("Age: 18 to 29"); "speaking as: I am a woman." for a
@@ -75,6 +78,7 @@ class Answers:
     replies: tuple[Reply, ...] = field(default=(), repr=False)
     about: str = ""
     captured_mass_min: Floats | None = None
+    by_wording_and_order: Floats | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         rows = np.asarray(self.rows, dtype=np.float64)
@@ -97,6 +101,9 @@ class Answers:
             raise PluralError(f"{where}: the least captured mass has {self.captured_mass_min.size} entries, not {n}.")
         if self.spread is not None and self.spread.shape != (2, k):
             raise PluralError(f"{where}: the spread has shape {self.spread.shape}, not (2, {k}).")
+        ways = self.by_wording_and_order
+        if ways is not None and (ways.ndim != 3 or not ways.size or ways.shape[2] != k):
+            raise PluralError(f"{where}: rows by wording and order have shape {ways.shape}, not (…, …, {k}).")
         object.__setattr__(self, "rows", rows)
 
     @property

@@ -9,10 +9,12 @@ import polars as pl
 from plural_nb.charts.chart import Chart, Key
 from plural_nb.charts.points import placed, point, points_spec, shape_of
 from plural_nb.charts.theme import percent
+from plural_nb.comparison.prompting import ways_asked
 from plural_nb.errors import PluralError, nearest
 
 if TYPE_CHECKING:
     from plural_nb.comparison.comparison import Comparison
+    from plural_nb.comparison.pairs import Side
     from plural_nb.survey.shares import Shares
 
 _COLUMNS = (("row_text", "{}"), ("name", "Who"), ("label", "Share"), ("range", "From – to"), ("note", "Note"))
@@ -62,8 +64,8 @@ def dumbbell_by_group(comparison: Comparison, *, option: str | None = None, by: 
     )
     names = [_name(s) for s in (comparison.a, comparison.b)]
     keys = [
-        Key(mark, name, _whisker(shares, any(row["who"] == mark and row["spread_low"] is not None for row in rows)))
-        for mark, name, shares in zip(_MARKS, names, (comparison.a, comparison.b), strict=True)
+        Key(mark, name, _whisker(side, any(row["who"] == mark and row["spread_low"] is not None for row in rows)))
+        for mark, name, side in zip(_MARKS, names, (pairs.a, pairs.b), strict=True)
     ]
     return Chart(
         spec=points_spec(rows, _MARKS, axis=f"share who say “{_short(options[k])}”", percents=True, margin=60),
@@ -100,9 +102,10 @@ def _name(shares: Shares) -> str:
     return "People" if shares.source.kind == "humans" else shares.source.name
 
 
-def _whisker(shares: Shares, ranged: bool) -> str:
-    said = "exact for this prompt" if shares.exact else f"whisker: {shares.level:.0%} interval"
-    return said + ("; dotted: range over orders and wordings" if ranged else "")
+def _whisker(side: Side, ranged: bool) -> str:
+    one = next((answers for answers in side.answers if answers is not None), None)
+    said = "exact for this prompt" if side.exact else f"whisker: {side.shares.level:.0%} interval"
+    return said + (f"; dotted: range over {ways_asked(one)}" if ranged else "")
 
 
 def _short(text: str, most: int = 48) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import polars as pl
 
 from plural_nb.charts.chart import DATA, Chart, Key
 from plural_nb.charts.theme import HUMANS, MODELS, MUTED, config, percent, wrapped
+from plural_nb.comparison.prompting import ways_asked
 from plural_nb.errors import PluralError
 from plural_nb.survey.shares import Shares
 
@@ -19,7 +21,7 @@ LEAST_CAPTURED_MASS = 0.5
 _COLUMNS = (("option_text", "Option"), ("name", "Who"), ("label", "Share"), ("range", "From – to"), ("note", "Note"))
 LABEL_MARGIN = 46
 _WHO = ["humans", "model"]
-_Spread = list[tuple[float, float]] | None
+_Ends = list[tuple[float, float]]
 _BAR = 19
 _LINE = 17
 
@@ -35,7 +37,8 @@ def humans_and_model(
 
     Humans have solid bars and the interval of their sample as a whisker with caps. A model has outlined bars; a single
     answer of it is exact for its prompt, and the dotted whisker with diamonds is its range over orders and wordings;
-    personas have both whiskers where several orders or wordings were asked. Where less than half of a model's
+    personas have both whiskers where several orders or wordings were asked. The notes of the table have the range over
+    orders (of means over wordings) and the one over wordings apart. Where less than half of a model's
     probability fell on the options, its bars are grey and a note says so.
 
     Raises PluralError when the two do not have the same options.
@@ -47,14 +50,14 @@ def humans_and_model(
     'Tea? People (people, Everyone; n = 100): Yes 30%, No 70%.'
     """
     sides = _sides(comparison, model)
-    spreads = _spreads(comparison)
+    ranges = _ranges(comparison)
     humans = sides[0]
     labels = [wrapped(option) for option in humans.options]
     rows, keys, notes, told = [], [], [], []
-    for mark, shares, spread in zip(("humans", "model"), sides, spreads, strict=False):
+    for mark, shares, ranged in zip(("humans", "model"), sides, ranges, strict=False):
         muted = shares.captured_mass is not None and shares.captured_mass < LEAST_CAPTURED_MASS
-        keys.append(Key(mark, _who(shares), _whisker(shares, spread), muted))
-        rows += _rows(shares, mark, labels, spread, muted=muted)
+        keys.append(Key(mark, _who(shares), _whisker(shares, ranged), muted))
+        rows += _rows(shares, mark, labels, ranged, muted=muted)
         told.append(_told(shares))
         if muted:
             notes.append(
@@ -105,27 +108,44 @@ def _sides(comparison: Comparison | Shares, model: Shares | None) -> tuple[Share
     return both
 
 
-def _spreads(comparison: Comparison | Shares) -> list[_Spread]:
-    """Lowest and highest share of each option over orders and wordings, where a side's interval is not that already."""
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """Lowest and highest share of each option over the ways a model was asked; empty where there was one.
+
+    both: drawn where the side's whisker is an interval. apart: over orders, over wordings. over: the ways, in words.
+    """
+
+    both: _Ends = field(default_factory=list)
+    apart: dict[str, _Ends] = field(default_factory=dict)
+    over: str = ways_asked(None)
+
+
+def _ranges(comparison: Comparison | Shares) -> list[_Ranges]:
     if isinstance(comparison, Shares):
-        return [None, None]
-    found: list[_Spread] = []
+        return [_Ranges(), _Ranges()]
+    found = []
     for side in (comparison.measured.pairs.a, comparison.measured.pairs.b):
-        ends = [] if side.shares.exact else list(zip(*(end.to_list() for end in side.spread()), strict=True))
-        found.append(ends if ends and not any(low != low for low, _ in ends) else None)
+        ends = {
+            over: list(zip(*(end.to_list() for end in side.spread(over)), strict=True))
+            for over in ("both", "orders", "wordings")
+        }
+        known = {over: some for over, some in ends.items() if not any(low != low for low, _ in some)}
+        both = [] if side.shares.exact else known.get("both", [])
+        known.pop("both", None)
+        found.append(_Ranges(both, known, ways_asked(side.answers[0])))
     return found
 
 
-def _rows(
-    shares: Shares, mark: str, labels: list[list[str]], spread: _Spread = None, *, muted: bool
-) -> list[dict[str, Any]]:
+def _rows(shares: Shares, mark: str, labels: list[list[str]], over: _Ranges, *, muted: bool) -> list[dict[str, Any]]:
     rows = []
     for place, (option, lines) in enumerate(zip(shares.options, labels, strict=True)):
         share, low, high = (float(a[0, place]) for a in (shares.share, shares.low, shares.high))
         ranged = not shares.exact or high - low > 1e-12
         # Only where there is a second kind of whisker do rows carry it.
-        over = {} if spread is None else {"spread_low": spread[place][0], "spread_high": spread[place][1]}
-        told = "" if spread is None else " – ".join(map(percent, spread[place]))
+        both = dict(zip(("spread_low", "spread_high"), over.both[place], strict=True)) if over.both else {}
+        told = [f"{over.over}: {_range(over.both[place])}"] if over.both else []
+        if len(over.apart) > 1:
+            told += [f"{way}: {_range(ends[place])}" for way, ends in over.apart.items()]
         rows.append({
             "option": "\n".join(lines),
             "option_text": option,
@@ -135,16 +155,13 @@ def _rows(
             "share": share,
             "low": low if ranged else None,
             "high": high if ranged else None,
-            "end": max(share, high if ranged else share, *over.values()),
+            "end": max(share, high if ranged else share, *both.values()),
             "whisker": ("spread" if shares.exact else "interval") if ranged else "none",
             "label": percent(share),
             "range": f"{percent(low)} – {percent(high)}" if ranged else "",
             "muted": muted,
-            "note": "; ".join(
-                ["exact for this prompt"] * shares.exact + [f"orders and wordings: {told}"] * bool(told)
-                + ["greyed"] * muted
-            ),
-            **over,
+            "note": "; ".join([_exactly(over)] * shares.exact + told + ["greyed"] * muted),
+            **both,
         })  # fmt: skip
     return rows
 
@@ -260,12 +277,19 @@ def _who(shares: Shares) -> str:
     return f"{shares.source.name}{personas}"
 
 
-def _whisker(shares: Shares, spread: _Spread = None) -> str:
+def _whisker(shares: Shares, over: _Ranges) -> str:
+    dotted = f"; dotted: range over {over.over}"
     if not shares.exact:
-        dotted = "; dotted: range over orders and wordings" if spread is not None else ""
-        return f"whisker: {shares.level:.0%} interval{dotted}"
-    ranged = bool((shares.high - shares.low > 1e-12).any())
-    return "exact for this prompt" + ("; dotted: range over orders and wordings" if ranged else "")
+        return f"whisker: {shares.level:.0%} interval{dotted if over.both else ''}"
+    return _exactly(over) + (dotted if (shares.high - shares.low > 1e-12).any() else "")
+
+
+def _exactly(over: _Ranges) -> str:
+    return "exact for these prompts" if over.apart else "exact for this prompt"
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return " – ".join(map(percent, ends))
 
 
 def _subtitle(humans: Shares) -> str:

@@ -93,8 +93,11 @@ def _taking(answers: Answers, places: list[int], *, check: bool = True) -> Answe
     if not check:
         total = rows.sum(axis=1, keepdims=True)
         rows = np.divide(rows, total, out=np.zeros_like(rows), where=total > 0)
-    spread = None if answers.spread is None or not check else answers.spread[:, places]
-    return replace(answers, question=asked, rows=rows, spread=spread)
+    spread, ways = answers.spread, answers.by_wording_and_order
+    return replace(
+        answers, question=asked, rows=rows, spread=None if spread is None or not check else spread[:, places],
+        by_wording_and_order=None if ways is None else ways[:, :, places],
+    )  # fmt: skip
 
 
 def _require_one_scale(a: Question, b: Question, labels: list[str]) -> None:

@@ -119,11 +119,13 @@ class Comparison:
     def table(self) -> pl.DataFrame:
         """Return one row per side, group and option.
 
-        Columns: source, kind, group, option, n, share, se, low, high, exact, spread_low, spread_high. `se` and `n` are
-        null for an exact model row, whose low and high are its range over orders and wordings. spread_low and
-        spread_high are that range for any model, personas too: a second whisker, which says nothing of sampling. They
-        are null for people, where one prompt alone was asked, and for groups of personas. Every wording in two orders
-        or more: `model.ask(question, wordings=True, order="balanced")`.
+        Columns: source, kind, group, option, n, share, se, low, high, exact, spread_low, spread_high, orders_low,
+        orders_high, wordings_low, wordings_high. `se` and `n` are null for an exact model row, whose low and high are
+        its range over orders and wordings. spread_low and spread_high are that range for any model, personas too, each
+        wording in each order by itself: a second whisker, which says nothing of sampling. orders_… is the range of the
+        means over wordings, the position bias; wordings_… that of the means over orders. They are null for people,
+        where one prompt alone was asked, and for groups of personas. Every wording in two orders or more:
+        `model.ask(question, wordings=True, order="balanced")`.
         """
         frames = []
         for which in (self.measured.pairs.a, self.measured.pairs.b):
@@ -133,7 +135,8 @@ class Comparison:
             frames.append(
                 shares.table().select(
                     *about, "group", "option", n.alias("n"), "share", "se", "low", "high",
-                    pl.lit(shares.exact).alias("exact"), *which.spread(),
+                    pl.lit(shares.exact).alias("exact"),
+                    *which.spread(), *which.spread("orders"), *which.spread("wordings"),
                 )
             )  # fmt: skip
         return _nulls(pl.concat(frames))

@@ -18,7 +18,7 @@ from plural_nb.comparison.resampling import replicate_shares
 from plural_nb.errors import PluralError, SurveyError
 from plural_nb.survey.design import Ints
 from plural_nb.survey.intervals import Interval
-from plural_nb.survey.shares import Groups, Shares, difference_covariance, estimate, prompt_range, same_people
+from plural_nb.survey.shares import Groups, Shares, Ways, difference_covariance, estimate, prompt_range, same_people
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +60,19 @@ class Side:
         weight = one.design.weight * one.domain
         return float(weight @ one.captured_mass / weight.sum()) if weight.sum() > 0 else None
 
-    def spread(self) -> tuple[pl.Series, pl.Series]:
-        """Lowest and highest share over orders and wordings, by group and option; NaN where only one was asked."""
+    def spread(self, over: Ways = "both") -> tuple[pl.Series, pl.Series]:
+        """Lowest and highest share over orders and wordings, or over one of them; see `prompt_range`.
+
+        By group and option; NaN where only one was asked.
+        """
         ends = np.full((2, *self.shares.share.shape), np.nan)
         for g in range(len(self.shares.groups)):
             one = self.answers[0] if self.codes is not None else self.answers[g]
             alone = self.codes is None or len(self.shares.groups) == 1
-            if one is not None and one.spread is not None and alone:
-                ends[:, g] = np.concatenate(prompt_range(one, self.shares.share[[g]]))
-        return pl.Series("spread_low", ends[0].ravel()), pl.Series("spread_high", ends[1].ravel())
+            if one is not None and alone and _ways(one, over):
+                ends[:, g] = np.concatenate(prompt_range(one, self.shares.share[[g]], over))
+        name = "spread" if over == "both" else over
+        return pl.Series(f"{name}_low", ends[0].ravel()), pl.Series(f"{name}_high", ends[1].ravel())
 
     def replicates(self, replicates: int, seed: int) -> Floats:
         """(K, G, R) shares under each replicate; those of an exact row, or of a failed group, do not vary."""
@@ -216,13 +220,22 @@ def pair(a: Side, b: Side) -> Pairs:
     return Pairs(a, b, V, (sizes[0], sizes[1]), df, failed)
 
 
+def _ways(answers: Answers, over: Ways) -> bool:
+    """Whether a model was asked in more than one order, or wording."""
+    ways = answers.by_wording_and_order
+    if over == "both":
+        return answers.spread is not None or ways is not None
+    return ways is not None and ways.shape[0 if over == "wordings" else 1] > 1
+
+
 def _effective(one: Side, trace: Floats, together: Floats) -> Floats:
     """The simple random sample with as much variance as the design left; infinite for an exact row."""
     n = np.array([np.inf if (size := one.size(g)) is None else size for g in range(trace.size)], dtype=np.float64)
     spread = 1 - np.square(one.shares.share).sum(axis=1)
     variance = trace * together
     known = (variance > 0) & (spread > 1e-12) & np.isfinite(n)
-    return np.where(known, spread / np.where(known, variance, 1.0), np.where(together > 0, n, np.inf))
+    # p̂(1 − p̂) is short of p(1 − p) by the variance of p̂, so that the sample has one more than their ratio.
+    return np.where(known, spread / np.where(known, variance, 1.0) + 1, np.where(together > 0, n, np.inf))
 
 
 def _unusable(shares: Shares, answers: Answers) -> dict[str, str]:

@@ -59,5 +59,18 @@ def prompting(answers: Answers) -> Prompting | None:
     return Prompting(asked, orders) if asked else None
 
 
+def ways_asked(answers: Answers | None) -> str:
+    """Return over what a model's range goes, for the key of a chart: "5 wordings × 2 orders".
+
+    >>> ways_asked(None)
+    'orders and wordings'
+    """
+    rows = None if answers is None else answers.by_wording_and_order
+    if rows is None:
+        return "orders and wordings"
+    wordings, orders = rows.shape[:2]
+    return " × ".join([_many(n, what) for n, what in ((wordings, "wording"), (orders, "order")) if n > 1])
+
+
 def _many(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -19,6 +19,8 @@ from plural_nb.errors import PluralError
 
 if TYPE_CHECKING:
     from plural_nb.comparison.comparison import Comparison
+    from plural_nb.survey.design import Design
+    from plural_nb.survey.shares import Shares
 
 _MOST_PROMPT = 1500
 _MOST_PROMPTS = 1000
@@ -101,10 +103,9 @@ def _sources(comparison: Comparison) -> str:
         told = {"humans": "people", "model": "a model", "personas": "a model speaking as personas"}[source.kind]
         about = f"{which} side: {source.name} ({told}{', ' + source.detail if source.detail else ''})"
         if source.kind == "humans" or source.kind == "personas":
-            sizes = ", ".join(f"{name} n = {int(n):,}" for name, n in zip(shares.groups, shares.n, strict=True))
-            about += f"; {sizes}. Design: {shares.note or 'simple random sampling'}"
-            if np.ptp(answers.design.weight) > 0:
-                about += f"; weighted{' by ' + answers.design.weight_name if answers.design.weight_name else ''}"
+            sizes = "; ".join(map(_size, shares.groups, shares.n, shares.n_eff_kish, shares.df))
+            about += f". Answers with an opinion: {sizes}. Design: {shares.note or 'simple random sampling'}"
+            about += _design(answers.design)
         lines.append(about + ".")
         if shares.captured_mass is not None:
             lines.append(
@@ -113,6 +114,26 @@ def _sources(comparison: Comparison) -> str:
             )
         lines += _model(answers)
     return "\n\n".join(lines)
+
+
+def _size(name: str, n: int, n_eff: float, df: float) -> str:
+    """How many people a group's shares rest on, with Kish's effective number and the degrees of freedom."""
+    told = [f"effective (Kish) {n_eff:,.0f}"] * bool(np.isfinite(n_eff) and round(n_eff) != n)
+    told += [f"{df:,.0f} degrees of freedom"] * bool(np.isfinite(df) and n)
+    return f"{name} n = {int(n):,}{' (' + ', '.join(told) + ')' if told else ''}"
+
+
+def _design(design: Design) -> str:
+    parts = []
+    if design.stratum is not None:
+        parts.append(f"{np.unique(design.stratum).size:,} strata")
+    if design.psu is not None:
+        parts.append(f"{np.unique(design.psu).size:,} PSUs")
+    if design.replicates is not None:
+        parts.append("variances from the file's replicate weights")
+    if np.ptp(design.weight) > 0:
+        parts.append(f"weighted{' by ' + design.weight_name if design.weight_name else ''}")
+    return "".join(f"; {part}" for part in parts)
 
 
 def _model(answers: Answers) -> list[str]:
@@ -187,10 +208,16 @@ def _tables(comparison: Comparison) -> list[str]:
     differences = comparison.differences().filter(pl.col("failed") == "")
     if differences.height > _MOST_ROWS:
         return [f"\nShares and distances ({differences.height} shares) are in the tables that `save` writes."]
-    lines = ["\n| Group | Option | First side | Second side | Difference (interval) |", "|---|---|---:|---:|---:|"]
-    for group, option, a, b, gap, _, low, high, _ in differences.iter_rows():
+    places = [g for g, name in enumerate(comparison.groups) if name not in comparison.failed]
+    heads = ("Group", "Option", "First side", "Second side", "Difference (interval)", "First, interval",
+             "Second, interval")  # fmt: skip
+    lines = [f"\n| {' | '.join(heads)} |", "|---|---|---:|---:|---:|---:|---:|"]
+    K = len(comparison.a.options)
+    for i, (group, option, a, b, gap, _, low, high, _) in enumerate(differences.iter_rows()):
         said = f"{gap:+.3f}" if low is None else f"{gap:+.3f} ({low:+.3f} to {high:+.3f})"
-        lines.append(f"| {_cell(group)} | {_cell(option)} | {a:.3f} | {b:.3f} | {said} |")
+        own = [_interval(side, places[i // K], i % K) for side in (comparison.a, comparison.b)]
+        lines.append(f"| {_cell(group)} | {_cell(option)} | {a:.3f} | {b:.3f} | {said} | {' | '.join(own)} |")
+    lines += _ranges(comparison)
     lines += ["\n| Group | Distance | Value (interval) | Debiased | Noise, mean and 95th percentile |",
               "|---|---|---:|---:|---:|"]  # fmt: skip
     distances = comparison.distance_table().filter(pl.col("failed") == "")
@@ -201,6 +228,13 @@ def _tables(comparison: Comparison) -> list[str]:
         lines.append(
             f"| {_cell(row['group'])} | {row['distance']} | {value} ({low} to {high}) | {debiased} | {mean}, {p95} |"
         )
+    entropies = comparison.entropies().drop_nulls("debiased_nats")
+    for which, of in (("first", "a"), ("second", "b")):
+        told = "; ".join(
+            f"{row['group']} {row['debiased_nats']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+            for row in entropies.filter(side=of).iter_rows(named=True)
+        )
+        lines.append(f"\nEntropy of the {which} side (nats, debiased, with interval): {told}.")
     for which, shares in (("first", comparison.a), ("second", comparison.b)):
         apart = {"no opinion": shares.nonsubstantive, "volunteered": shares.volunteered, "no answer": shares.missing}
         told = "; ".join(
@@ -208,6 +242,30 @@ def _tables(comparison: Comparison) -> list[str]:
             for what, by in apart.items()
         )
         lines.append(f"\nSet aside on the {which} side, as shares: {told}.")
+    return lines
+
+
+def _interval(shares: Shares, g: int, k: int) -> str:
+    if shares.exact:
+        return "exact"
+    return f"{_number(shares.low[g, k])} to {_number(shares.high[g, k])}"
+
+
+def _ranges(comparison: Comparison) -> list[str]:
+    """The range of every share over the ways in which a model was asked, as a Markdown table."""
+    table = comparison.table().filter(pl.col("spread_low").is_not_null() & (pl.col("kind") != "humans"))
+    if table.is_empty():
+        return []
+    lines = ["\nRange of a model's shares over each wording in each order; over the orders (means over wordings); over "
+             "the wordings (means over orders). It says nothing of sampling.",
+             "\n| Group | Option | Share | Over both | Over orders | Over wordings |",
+             "|---|---|---:|---:|---:|---:|"]  # fmt: skip
+    for row in table.iter_rows(named=True):
+        ends = [
+            "–" if row[f"{over}_low"] is None else f"{row[f'{over}_low']:.3f} to {row[f'{over}_high']:.3f}"
+            for over in ("spread", "orders", "wordings")
+        ]
+        lines.append(f"| {_cell(row['group'])} | {_cell(row['option'])} | {row['share']:.3f} | {' | '.join(ends)} |")
     return lines
 
 

@@ -51,7 +51,7 @@ def with_turnout(vote: Answers, turnout: Answers, *, voted: str, abstained: str 
     captured = np.minimum(a, b) if a is not None and b is not None else None
     return replace(
         vote, question=question, rows=rows, domain=vote.domain & turnout.domain, captured_mass=captured,
-        captured_mass_min=None, spread=None, replies=(),
+        captured_mass_min=None, spread=None, replies=(), by_wording_and_order=None,
     )  # fmt: skip
 
 

@@ -119,7 +119,13 @@ class Posed:
             captured_mass_min=spread_out(found.captured_mass_min),
             spread=found.spread,
             replies=tuple(replies),
+            by_wording_and_order=None if found.cells is None else self._by_wording(found.cells),
         )
+
+    def _by_wording(self, cells: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        # The cells are every wording in every order, wording after wording.
+        wordings = 1 + len(self.question.wordings) * self.manner.wordings
+        return cells.reshape(wordings, -1, cells.shape[1])
 
 
 def require_askable(question: Question, texts: Sequence[str], design: Design | None = None) -> None:

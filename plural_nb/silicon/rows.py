@@ -24,12 +24,14 @@ class Rows:
     captured_mass, captured_mass_min: (n,) mean and least over the prompts of a row.
     spread: (2, K) lowest and highest over orders and wordings (over in-context variants where there is one order and
         one wording); of the weighted mean row where there are several personas, and None where nothing varied.
+    cells: (C, K) the (weighted mean) row in each cell (wording and order); None where there is one.
     """
 
     rows: Floats
     captured_mass: Floats
     captured_mass_min: Floats
     spread: Floats | None
+    cells: Floats | None = None
 
 
 def rows_of(
@@ -68,7 +70,11 @@ def rows_of(
     normalised = scores / np.where(total > 0, total, 1.0)
     rows = np.where(complete[:, None], normalised.mean(axis=(1, 2)), 0.0)
     flat = mass.reshape(n, -1)
-    return Rows(rows, flat.mean(axis=1), flat.min(axis=1), _spread(normalised, complete, weight))
+    over = _by_cell(normalised, complete, weight) if cells > 1 else None
+    if cells == 1 and n == 1 and complete.all():  # of a single row, its variants tell how far it can be led
+        over = normalised[0, 0]
+    spread = None if over is None or len(over) == 1 else np.stack([over.min(axis=0), over.max(axis=0)])
+    return Rows(rows, flat.mean(axis=1), flat.min(axis=1), spread, over if cells > 1 else None)
 
 
 def _table(replies: Sequence[Reply], k: int, n: int, cells: int, *, lengths: bool = False) -> Floats:
@@ -82,14 +88,9 @@ def _table(replies: Sequence[Reply], k: int, n: int, cells: int, *, lengths: boo
     return table.reshape(n, cells, -1, k)
 
 
-def _spread(normalised: Floats, complete: npt.NDArray[np.bool_], weight: Floats) -> Floats | None:
-    n, cells, variants, _ = normalised.shape
+def _by_cell(normalised: Floats, complete: npt.NDArray[np.bool_], weight: Floats) -> Floats | None:
+    """(C, K) weighted mean row in each cell; None where nobody of any weight has all rows."""
     if not complete.any() or float(weight[complete].sum()) <= 0:
         return None
-    if cells > 1:
-        over: npt.NDArray[Any] = np.average(normalised[complete].mean(axis=2), axis=0, weights=weight[complete])
-    elif n == 1 and variants > 1:
-        over = normalised[0, 0]
-    else:
-        return None
-    return np.stack([over.min(axis=0), over.max(axis=0)])
+    mean: npt.NDArray[Any] = np.average(normalised[complete].mean(axis=2), axis=0, weights=weight[complete])
+    return mean

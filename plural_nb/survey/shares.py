@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from plural_nb.survey.variance import joint_variance, variance
 
 if TYPE_CHECKING:
     from plural_nb.answers import Answers, Source
+
+# Over which ways to ask a model a range is taken; see `prompt_range`.
+Ways = Literal["both", "orders", "wordings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,14 +366,29 @@ def _captured(answers: Answers, here: Any) -> tuple[float | None, float | None]:
     return float(np.average(mass, weights=w)), float(mass.min())
 
 
-def prompt_range(answers: Answers, p: Floats) -> tuple[Floats, Floats]:
-    """Return the lowest and highest share over a model's orders and wordings, p itself where only one was asked."""
-    if answers.spread is None or len(p) > 1:  # the spread is of everybody's mean row, not of a group's
+def prompt_range(answers: Answers, p: Floats, over: Ways = "both") -> tuple[Floats, Floats]:
+    """Return the lowest and highest share over a model's ways to be asked, p itself where only one was asked.
+
+    over: "both" takes each wording in each order by itself, "orders" their means over wordings, "wordings" their means
+    over orders.
+    """
+    if len(p) > 1:  # what is known is of everybody's mean row, not of a group's
         return p.copy(), p.copy()
     places = list(answers.question.substantive)
+    ways = answers.by_wording_and_order
+    if ways is not None:
+        mean = {"both": ways.reshape(-1, ways.shape[2]), "orders": ways.mean(axis=0), "wordings": ways.mean(axis=1)}
+        told = mean[over][:, places]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = told / told.sum(axis=1, keepdims=True)
+        share = share[np.isfinite(share).all(axis=1)]
+        if share.size:
+            return np.minimum(share.min(axis=0)[None, :], p), np.maximum(share.max(axis=0)[None, :], p)
+    if answers.spread is None or over != "both":
+        return p.copy(), p.copy()
     low, high = answers.spread[0, places], answers.spread[1, places]
-    # The spread is of probabilities over all options. Where some are not substantive, the outer bounds of the share
-    # among the substantive ones are taken, because their joint course over the prompts is not kept.
+    # This spread is of probabilities over all options. Where some are not substantive, the outer bounds of the share
+    # among the substantive ones are taken, because their joint course over the prompts is not known.
     if answers.rows[0, places].sum() < 1 - 1e-9:
         with np.errstate(invalid="ignore", divide="ignore"):
             least, most = low / (low + high.sum() - high), high / (high + low.sum() - low)

@@ -161,7 +161,10 @@ class Survey:
                 + (f", which was asked of {asked.asked_of}." if asked.asked_of else ".")
             )
         design = self.design if weighted else self.design.unweighted()
-        source = Source("humans", self.title, "weighted" if weighted and self.weighted else "unweighted")
+        told = (("Survey file", self.source), ("Fieldwork", self.fieldwork), ("Citation", self.citation),
+                ("Licence", self.licence), ("Note", self.note))  # fmt: skip
+        known = tuple((name, text.strip().rstrip(".")) for name, text in told if text.strip())
+        source = Source("humans", self.title, "weighted" if weighted and self.weighted else "unweighted", known)
         return Answers.from_places(asked, codes, design=design, domain=domain, source=source, about=about)
 
     def values(self, question: str) -> Floats:

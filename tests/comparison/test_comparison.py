@@ -112,7 +112,8 @@ def test_little_captured_mass_is_said_plainly():
 def test_the_table_has_a_row_per_side_and_option():
     table = compare(people([5, 5, 5]), model([0.2, 0.3, 0.5])).table()
     columns = ["source", "kind", "group", "option", "n", "share", "se", "low", "high", "exact"]
-    assert table.columns == [*columns, "spread_low", "spread_high"]
+    ranges = [f"{over}_{end}" for over in ("spread", "orders", "wordings") for end in ("low", "high")]
+    assert table.columns == [*columns, *ranges]
     assert table["exact"].to_list() == [False] * 3 + [True] * 3
     assert table.filter("exact")["se"].null_count() == 3
     assert table.filter("exact")["n"].null_count() == 3

@@ -74,7 +74,23 @@ def test_the_report_has_the_numbers_of_the_tables():
         assert f"| {row['group']} | {row['option']} | {row['a_share']:.3f} | {row['b_share']:.3f} |" in text
     for row in c.distance_table().iter_rows(named=True):
         assert f"| {row['group']} | {row['distance']} | {row['value']:.3f} (" in text
+    for row in c.entropies().iter_rows(named=True):
+        assert f"{row['group']} {row['debiased_nats']:.3f} ({row['low']:.3f} to {row['high']:.3f})" in text
+    for row in c.a.table().iter_rows(named=True):
+        assert f"| {row['low']:.3f} to {row['high']:.3f} | exact |" in text
     assert re.search(r"Python 3\.\d+", text)
+
+
+def test_the_report_says_whom_the_shares_rest_on_and_where_they_are_from():
+    survey = load_survey("teaching")
+    answers = survey.answers("vote")
+    text = compare(answers, model(answers.question, np.eye(len(answers.question.options))[0])).report()
+    shares, design = answers.shares(), survey.design
+    kish, strata, psus = shares.n_eff_kish[0], np.unique(design.stratum).size, np.unique(design.psu).size
+    assert f"n = {shares.n[0]:,} (effective (Kish) {kish:,.0f}, {psus - strata:,} degrees of freedom)" in text
+    for said in (f"{strata:,} strata; {psus:,} PSUs", survey.fieldwork, survey.licence, survey.source):
+        assert said
+        assert said in text
 
 
 def test_bars_in_labels_do_not_break_the_reports_tables():
