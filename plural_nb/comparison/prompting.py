@@ -30,14 +30,14 @@ class Prompting:
         """Whether there are three wordings or more, in two orders or more."""
         return len(self.wordings) >= FEWEST_WORDINGS and self.orders >= FEWEST_ORDERS
 
-    def sentence(self) -> str:
-        """How the model was asked, and what to ask for where that is too little."""
+    def sentence(self, advice: str = 'ask with wordings=True, order="balanced"') -> str:
+        """How the model was asked, and what to do (`advice`) where that is too little."""
         said = f"Asked in {_many(len(self.wordings), 'wording')} and {_many(self.orders, 'order')} of the options"
         if self.enough:
             return said + ", over which the second whisker ranges."
         without = ", so there is no second whisker" if len(self.wordings) == self.orders == 1 else ""
         few = f"{said}{without}: fewer than {FEWEST_WORDINGS} wordings in {FEWEST_ORDERS} orders say little of what "
-        return few + 'another way to ask would give; ask with wordings=True, order="balanced".'
+        return f"{few}another way to ask would give; {advice}."
 
 
 def prompting(answers: Answers) -> Prompting | None:

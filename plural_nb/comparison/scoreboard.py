@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from plural_nb.comparison.distances import Floats
 from plural_nb.comparison.question_sample import QuestionSample, clusters_of
 from plural_nb.comparison.ranking import Ranking
 from plural_nb.comparison.survey_distances import SurveyDistances, compare_survey
+from plural_nb.comparison.watching import Watched
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.shares import Groups
 
@@ -170,6 +171,7 @@ def score(
     replicates: int = 500,
     seed: int = 0,
     level: float = 0.95,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Scoreboard:
     """Set models against the people of a survey, question by question and population by population.
 
@@ -177,6 +179,7 @@ def score(
         every model was asked are scored. by, population: as in `compare_survey`.
     topics: of questions, which are drawn together in the bootstrap over questions; else batteries.
     replicates, seed: of the people behind each distance's interval; questions are drawn 2,000 times.
+    on_progress: called with (questions begun, questions of all models); what it raises ends the scoring.
 
     Intervals say how much a mean would vary over other questions of this kind; the people are the same for all.
 
@@ -199,13 +202,17 @@ def score(
     asked = [key for key in survey.questions if all(key in answers for answers in models.values())]
     if not asked:
         raise PluralError("No question of the survey was put to every model, so there is nothing to score them on.")
-    compared = {
-        name: compare_survey(
-            survey, {key: answers[key] for key in asked}, by=by, population=population, replicates=replicates,
-            seed=seed, level=level,
-        )
-        for name, answers in models.items()
-    }  # fmt: skip
+    compared = {}
+    for i, (name, answers) in enumerate(models.items()):
+
+        def taking(done: int, before: int = i * len(asked)) -> None:
+            if on_progress is not None:
+                on_progress(before + done, len(models) * len(asked))
+
+        compared[name] = compare_survey(
+            survey, Watched({key: answers[key] for key in asked}, taking), by=by, population=population,
+            replicates=replicates, seed=seed, level=level,
+        )  # fmt: skip
     some = next(iter(compared.values()))
     # A cell that one model failed in is left out for all: they are compared on the same questions.
     usable = np.logical_and.reduce([np.isfinite(f.distances["js_distance"]["value"]) for f in compared.values()])

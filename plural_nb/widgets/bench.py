@@ -95,6 +95,8 @@ class Bench:
 
     def wait(self, seconds: float) -> bool:
         """Wait until nothing is under way; whether that came in time."""
+        if threading.current_thread() is self._thread:
+            return False  # it would wait for itself
         with self._change:
             return self._change.wait_for(lambda: not self._current and not self._wanted, seconds)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plural_nb.charts.theme import percent
+from plural_nb.comparison.prompting import prompting
 from plural_nb.widgets.findings import more_than_noise
 
 if TYPE_CHECKING:
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 _MOST_GROUPS = 12
 
 
-def compare_findings(comparison: Comparison | None, found: SurveyDistances | None) -> list[dict[str, str]]:
-    """Return what there is to say of one comparison, or of a table of many, as name, value and explanation."""
+def compare_findings(
+    comparison: Comparison | None, found: SurveyDistances | None, *, ticks: bool = False
+) -> list[dict[str, str]]:
+    """Return what there is to say of one comparison, or of a table of many, as name, value and explanation.
+
+    ticks: whether a box can be ticked to ask models in every way.
+    """
     if comparison is None:
         return _of_table(found) if found is not None else []
     if len(comparison.groups) > 1:
@@ -29,9 +35,23 @@ def compare_findings(comparison: Comparison | None, found: SurveyDistances | Non
             "name": "Nearest guess", "value": f"{verdict.best_baseline_distance:.2f}",
             "more": f"{verdict.best_baseline} (debiased)",
         })  # fmt: skip
+    rows += _asked(comparison, ticks)
     checked = {"not": "no people are on either side", "partly": "against these people's answers to this question only",
                "benchmarked": "against benchmarks too"}  # fmt: skip
     return [*rows, {"name": "How far checked", "value": "", "more": checked[comparison.checked]}]
+
+
+def _asked(comparison: Comparison, ticks: bool) -> list[dict[str, str]]:
+    """In how many wordings and orders the models were asked."""
+    rows = []
+    for side in (comparison.measured.pairs.a, comparison.measured.pairs.b):
+        answers = side.answers[0]
+        asked = None if answers is None else prompting(answers)
+        if asked is not None:
+            value = f"{len(asked.wordings)} × {asked.orders}"
+            told = asked.sentence("tick “Every wording and order”") if ticks else asked.sentence()
+            rows.append({"name": f"Ways {side.shares.source.name} was asked", "value": value, "more": told})
+    return rows
 
 
 def _by_group(comparison: Comparison) -> list[dict[str, str]]:

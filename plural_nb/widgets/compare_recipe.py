@@ -22,6 +22,12 @@ class Pair:
     group: str = ""
     answer: str = ""
     distance: str = "js_distance"
+    every_way: bool = False
+
+    @property
+    def ask(self) -> str:
+        """How a model is asked a question."""
+        return "model.ask(question, wordings=True, order='balanced')" if self.every_way else "model.ask(question)"
 
 
 def compare_recipe(pair: Pair) -> str:
@@ -72,7 +78,7 @@ def _table(pair: Pair, source: str) -> str:
     if pair.b.model:
         lines += [
             f"with pnb.open_model({pair.b.expression}) as model:",
-            "    answers = {key: model.ask(question) for key, question in survey.questions.items()}",
+            f"    answers = {{key: {pair.ask} for key, question in survey.questions.items()}}",
         ]
     else:
         lines.append(f"answers = {pair.b.expression}" if pair.b.expression else
@@ -87,7 +93,7 @@ def _table(pair: Pair, source: str) -> str:
 
 def _answers(name: str, who: Contender, pair: Pair) -> list[str]:
     if who.model:
-        return [f"with pnb.open_model({who.expression}) as model:", f"    {name} = model.ask(question)"]
+        return [f"with pnb.open_model({who.expression}) as model:", f"    {name} = {pair.ask}"]
     if who.kind == "answers":
         if not who.expression:
             return [f"# {name}: the answers of {_said(who)} to this question, which you gave the view"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ from plural_nb.widgets.contenders import PEOPLE, Contender, Given, contenders, t
 from plural_nb.widgets.pairing import Pairing
 from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.questionnaire import Questionnaire, Round
+from plural_nb.widgets.reckoning import Reckoning
 from plural_nb.widgets.vega_view import VegaView
 
 TABS = {"answers": "Answers", "distances": "Distances", "questions": "Every question"}
-_CHOICES = ("a", "b", "question", "by", "group", "answer", "distance", "tab")
+_CHOICES = ("a", "b", "question", "by", "group", "answer", "distance", "every_way", "tab")
 _READY = {"kind": "ready", "text": ""}
+_LONG = 3600.0
 _SHOWN_DISTANCES = ("js_distance", "total_variation", "hellinger", "wasserstein_normalised")
 
 
@@ -47,12 +50,15 @@ class CompareView(Panel):
         questions, answers by question (as `score` takes them), an open Model, or a model's name or path, which is
         asked when it is wanted. The two demo models when None.
     a, b: names of the two; people and the first source when None.
-    question: key; the first when None. by: key of the trait of the groups. group: one of its levels; all when None.
-    distance: a name of `DISTANCE_NAMES`.
+    question: key; the first that both were asked when None. by: key of the trait of the groups. group: one of its
+        levels; all when None.
+    distance: a name of `DISTANCE_NAMES`. every_way: whether models are asked in every wording of a question, each in
+        several orders of its options, which a dotted whisker ranges over; it takes that many times as long.
 
     Every choice is a trait: `view.b = "tuned"`, `view.by = "region"`, `view.group = "North"`, `view.tab = "distances"`
     (answers, distances, questions: a table of every question and group, whose cells open what they stand for). `data`
-    holds the rows of what is shown, `code()` the cell that rebuilds it, `save("chart.png")` writes it.
+    holds the rows of what is shown, `code()` the cell that rebuilds it, `save("chart.png")` writes it. Models are
+    asked, and long tables made, in the background: `wait()` for them, or `cancel()` them.
 
     Raises SurveyError or PluralError when survey or sources cannot be used; what goes wrong later is said in the panel.
 
@@ -74,6 +80,7 @@ class CompareView(Panel):
     group = traitlets.Unicode(help="the one group shown; empty for all").tag(sync=True)
     answer = traitlets.Unicode(help="the answer shown group by group; empty for the first").tag(sync=True)
     distance = traitlets.Unicode("js_distance").tag(sync=True)
+    every_way = traitlets.Bool(False, help="ask models in every wording and order").tag(sync=True)
     tab = traitlets.Enum(tuple(TABS), "answers").tag(sync=True)
 
     title = traitlets.Unicode().tag(sync=True)
@@ -83,6 +90,7 @@ class CompareView(Panel):
     answer_menu: Any = traitlets.List().tag(sync=True)
     distance_menu: Any = traitlets.List().tag(sync=True)
     tabs: Any = traitlets.List(help="id, label and, where one cannot be used, why").tag(sync=True)
+    asks = traitlets.Bool(False, help="whether a model is asked").tag(sync=True)
 
     view = traitlets.Instance(VegaView).tag(sync=True, **widget_serialization)
     grid = traitlets.Instance(CellGrid).tag(sync=True, **widget_serialization)
@@ -101,9 +109,10 @@ class CompareView(Panel):
         by: str | None = None,
         group: str | None = None,
         distance: str = "js_distance",
+        every_way: bool = False,
         **unknown: Any,
     ) -> None:
-        self._refuse(unknown, ("survey", "sources", "a", "b", "question", "by", "group", "distance"))
+        self._refuse(unknown, ("survey", "sources", "a", "b", "question", "by", "group", "distance", "every_way"))
         self._chart: Chart | None = None
         self._frame: pl.DataFrame | None = None
         self._comparison: Comparison | None = None
@@ -116,6 +125,7 @@ class CompareView(Panel):
                 self._desk.lend(one.model, one.lent)
         names = [*self._who]
         super().__init__(view=VegaView(), grid=CellGrid())
+        self._reckoning = Reckoning(self._lock, self._reckoned, self._reckons, self._fail)
         with self._silently():
             self.title = self._survey.title
             self.sources = [{"id": name, "label": name} for name in names]
@@ -123,12 +133,12 @@ class CompareView(Panel):
             self.trait_menu = menus.traits(self._survey)
             self.a = self._contender(a or PEOPLE).name
             self.b = self._contender(b or next((n for n in names if n != self.a), names[0])).name
-            self.question = self._survey.question(question).key if question else next(iter(self._survey.questions))
+            self.question = self._survey.question(question).key if question else self._first_asked()
             self.by = self._survey.trait(by).key if by else ""
             self.group = group or ""
             if distance not in _SHOWN_DISTANCES:
                 raise PluralError(f"There is no distance {distance!r} here. {nearest(distance, _SHOWN_DISTANCES)}")
-            self.distance = distance
+            self.distance, self.every_way = distance, every_way
         self.observe(self._changed, names=list(_CHOICES))
         self.on_msg(self._told)
         self.grid.on_choose(self._open)
@@ -146,7 +156,9 @@ class CompareView(Panel):
 
     @property
     def data(self) -> pl.DataFrame:
-        """The rows of what is shown, unrounded."""
+        """The rows of what is shown, unrounded; waits for a table that is being made."""
+        if self._frame is None:
+            self._reckoning.wait(_LONG)
         if self._frame is None:
             raise PluralError(f"Nothing is shown: {self.status.get('text') or 'nothing was drawn yet.'}")
         return self._frame
@@ -158,7 +170,7 @@ class CompareView(Panel):
             survey = menus.survey_expression(self._name, None if self._name else self._survey)
             return compare_recipe(
                 Pair(self.tab, survey, self._who[self.a], self._who[self.b], self.question, self.by, label, self.group,
-                     self.answer, self.distance)
+                     self.answer, self.distance, self.every_way)
             )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -166,17 +178,23 @@ class CompareView(Panel):
         return save_chart(self._drawn_chart(), path, sections=self._sections())
 
     def wait(self, seconds: float = 120.0) -> bool:
-        """Wait until models have answered or failed; returns whether they did in time."""
-        return self._desk.wait(seconds)
+        """Wait until models have answered and tables are made, or failed; returns whether that was in time."""
+        until = time.monotonic() + seconds
+        return self._desk.wait(seconds) and self._reckoning.wait(max(0.0, until - time.monotonic()))
 
     def cancel(self) -> None:
-        """Stop asking models."""
+        """Stop asking models and making tables."""
         self._desk.cancel()
+        with self._lock:
+            if self._reckoning.drop():
+                self.status = {"kind": "stopped", "text": "Stopped before all questions were compared."}
 
     def close(self) -> None:
         """Close the view and the models it opened."""
         if hasattr(self, "_desk"):
             self._desk.close()
+        if hasattr(self, "_reckoning"):
+            self._reckoning.close()
         super().close()
 
     def open_question(self, question: str, group: str = "") -> None:
@@ -215,6 +233,7 @@ class CompareView(Panel):
             try:
                 self._draw()
             except Exception as error:
+                self._reckoning.drop()
                 self._chart = self._frame = self._comparison = None
                 self._fail(error)
 
@@ -237,7 +256,11 @@ class CompareView(Panel):
             raise PluralError(f"There is no group {self.group!r}. {nearest(self.group, self._pairing.levels(self.by))}")
         wanted = [*self._survey.questions.values()] if self.tab == "questions" else [asked]
         models = [who.model for who in dict.fromkeys((one, other)) if who.kind == "model"]
-        if models and self._desk.ask(models, wanted):
+        self.asks, self._pairing.every_way = bool(models), self.every_way
+        if self.tab != "questions":
+            self._reckoning.drop()
+        if models and self._desk.ask(models, wanted, every_way=self.every_way):
+            self._reckoning.drop()
             self.status = {"kind": "working", "text": f"Waiting for {self._named(models[0])}…"}
             self._wait_for(other)
             return
@@ -245,10 +268,16 @@ class CompareView(Panel):
             self._desk.cancel()
         self._show(one, other)
 
-    def _show(self, one: Contender, other: Contender) -> None:
+    def _show(self, one: Contender, other: Contender, *, patience: float | None = None) -> None:
         remark = ""
         if self.tab == "questions":
             found = self._pairing.table(one, other, self.by)
+            if found is None:
+                ready, found = self._reckoning.want(*self._pairing.reckon(one, other, self.by), patience=patience)
+                if not ready:
+                    self._wait_for(other)
+                    self.status = {"kind": "working", "text": "Comparing every question…"}
+                    return
             self._comparison, self._chart = None, heat_map(found, self.distance, name=other.name, by=self._label())
             self._fill(found)
             self.findings = compare_findings(None, found)
@@ -266,7 +295,7 @@ class CompareView(Panel):
                 chart = humans_and_model(self._comparison)
             self._chart = chart
             self.view.show(chart)
-            self.findings = compare_findings(self._comparison, None)
+            self.findings = compare_findings(self._comparison, None, ticks=self.asks)
             self.drawn = "chart"
         self._frame = self._chart.frame
         self.status = {"kind": "ready", "text": remark}
@@ -295,7 +324,25 @@ class CompareView(Panel):
     def _open(self, row: int, column: int) -> None:
         if self.tab == "questions":
             found = self._pairing.table(self._contender(self.a), self._contender(self.b), self.by)
+            if found is None:
+                return
             self.open_question(found.questions[row].key, found.groups[column] if self.by else "")
+
+    def _reckons(self, done: int, total: int) -> None:
+        """Take news from the thread that makes a table."""
+        text = f"Comparing… {done} of {total} questions"
+        self.status = {"kind": "working", "text": text, "done": done, "total": total, "what": "Questions compared"}
+
+    def _reckoned(self, _key: Hashable, _found: Any) -> None:
+        with self.hold_sync():
+            self._retry()
+
+    def _retry(self) -> None:
+        """Show what has become known."""
+        try:
+            self._show(self._contender(self.a), self._contender(self.b), patience=0.0)
+        except Exception as error:
+            self._fail(error)
 
     def _hear(self, news: Round) -> None:
         """Take news from the thread that asks: traits are set, nothing is printed."""
@@ -304,17 +351,10 @@ class CompareView(Panel):
                 text = f"Asking {self._named(news.model)}… {news.done} of {news.total} questions"
                 self.status = {"kind": "working", "text": text, "done": news.done, "total": news.total}
             elif news.kind == "done":
-                try:
-                    self._show(self._contender(self.a), self._contender(self.b))
-                except Exception as error:
-                    self._fail(error)
-                else:
-                    if news.failed:
-                        why = next(iter(news.failed.values()))
-                        self.status = {
-                            "kind": "ready",
-                            "text": f"{len(news.failed)} questions were not answered: {why}",
-                        }
+                self._retry()
+                if news.failed and self.status["kind"] == "ready":
+                    why = next(iter(news.failed.values()))
+                    self.status = {"kind": "ready", "text": f"{len(news.failed)} questions were not answered: {why}"}
             elif news.kind == "stopped":
                 self.status = {"kind": "stopped", "text": f"Stopped; {self._named(news.model)} has not answered all."}
             elif news.error is not None:
@@ -349,6 +389,12 @@ class CompareView(Panel):
 
     def _named(self, model: str) -> str:
         return next((who.name for who in self._who.values() if who.model == model), menus.model_name(model))
+
+    def _first_asked(self) -> str:
+        """The first question that neither side was not asked."""
+        sides = self._who[self.a], self._who[self.b]
+        both = (key for key in self._survey.questions if all(s.kind != "answers" or key in s.answers for s in sides))
+        return next(both, next(iter(self._survey.questions)))
 
     def _label(self, grouped: bool = True) -> str:
         return self._survey.traits[self.by].label if self.by and grouped else ""

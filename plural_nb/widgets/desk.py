@@ -27,6 +27,7 @@ class Request:
     """What is asked of which model, and how; equal requests have equal answers.
 
     model: path or name of the model. persona: "" for its own voice. mode, examples: None leaves them to the model.
+    every_way: in all wordings of the question, each in several orders of its options.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Request:
     persona: str = ""
     mode: Mode | None = None
     examples: int | None = None
+    every_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +200,9 @@ class ModelDesk:
                 self._say(News(request, "asking", done, total))
 
         answers = model.ask(
-            request.question, persona=request.persona, mode=request.mode, examples=request.examples, on_progress=report
-        )
+            request.question, persona=request.persona, mode=request.mode, examples=request.examples,
+            wordings=request.every_way, order="balanced" if request.every_way else "as_asked", on_progress=report,
+        )  # fmt: skip
         self._answers[request, stamp] = answers
         return News(request, "answered")
 

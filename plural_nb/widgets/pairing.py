@@ -8,22 +8,27 @@ from typing import Any
 from plural_nb.answers import Answers
 from plural_nb.comparison.comparison import Comparison, compare
 from plural_nb.comparison.survey_distances import SurveyDistances, compare_survey
+from plural_nb.comparison.watching import Watched
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.survey import Population, Survey
 from plural_nb.widgets.contenders import Contender
 from plural_nb.widgets.questionnaire import Questionnaire
+from plural_nb.widgets.reckoning import Report, Sum
+
+TableKey = tuple[str, str, str, int, bool]
 
 
 class Pairing:
     """Compares contenders on a survey's questions; tables of every question are made once and kept.
 
-    desk: knows what models have answered.
+    desk: knows what models have answered. every_way: whether models are asked in every wording and order.
     """
 
     def __init__(self, survey: Survey, desk: Questionnaire) -> None:
         self._survey = survey
         self._desk = desk
-        self._tables: dict[tuple[str, str, str], SurveyDistances] = {}
+        self._tables: dict[TableKey, SurveyDistances] = {}
+        self.every_way = False
 
     def levels(self, by: str) -> tuple[str, ...]:
         """Names of the groups of a trait; none without one."""
@@ -45,7 +50,7 @@ class Pairing:
         """Return what one says to a question, in one group where one is named."""
         if who.kind == "model":
             asked = self._survey.question(question)
-            known = self._desk.answers(who.model, [asked])
+            known = self._desk.answers(who.model, [asked], every_way=self.every_way)
             if not known:
                 raise PluralError(f"{who.name} has not answered {asked.label!r}.")
             return known[asked.key]
@@ -67,13 +72,27 @@ class Pairing:
         source = self._survey if who.survey is None else who.survey
         return source.answers(question, Population(picks))
 
-    def table(self, one: Contender, other: Contender, by: str) -> SurveyDistances:
-        """Return every question in every group, for people first and a model's answers second."""
-        answers: Mapping[str, Any] = other.answers
-        if other.kind == "model":
-            answers = self._desk.answers(other.model, [*self._survey.questions.values()])
-        key = one.name, other.name, by
-        if key not in self._tables or len(self._tables[key].questions) != len(answers):
-            population = one.population if one.population.picks else None
-            self._tables[key] = compare_survey(self._survey, answers, by=by or None, population=population)
-        return self._tables[key]
+    def table(self, one: Contender, other: Contender, by: str) -> SurveyDistances | None:
+        """Return every question in every group, people first and a model's answers second, where that is known."""
+        return self._tables.get(self._key(one, other, by))
+
+    def reckon(self, one: Contender, other: Contender, by: str) -> tuple[TableKey, Sum]:
+        """Return what makes the table, which may take long, and a key of what it is made of."""
+        answers = self._given(other)
+        population = one.population if one.population.picks else None
+        key = self._key(one, other, by)
+
+        def work(report: Report) -> SurveyDistances:
+            watched = Watched(answers, lambda done: report(done, len(answers)))
+            self._tables[key] = compare_survey(self._survey, watched, by=by or None, population=population)
+            return self._tables[key]
+
+        return key, work
+
+    def _given(self, who: Contender) -> Mapping[str, Any]:
+        if who.kind == "model":
+            return self._desk.answers(who.model, [*self._survey.questions.values()], every_way=self.every_way)
+        return who.answers
+
+    def _key(self, one: Contender, other: Contender, by: str) -> TableKey:
+        return one.name, other.name, by, len(self._given(other)), other.kind == "model" and self.every_way

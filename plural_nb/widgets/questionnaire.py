@@ -52,10 +52,10 @@ class Questionnaire:
         """Use an open model, which stays open."""
         self._desk.lend(name, model)
 
-    def ask(self, models: Sequence[str], questions: Sequence[Question]) -> bool:
-        """Want these answered; whether there is anything to ask (else all is known)."""
+    def ask(self, models: Sequence[str], questions: Sequence[Question], *, every_way: bool = False) -> bool:
+        """Want these answered, in every wording and order if so wished; whether there is anything to ask at all."""
         with self._lock:
-            self._wanted = [Request(model, question) for model in models for question in questions]
+            self._wanted = [Request(m, question, every_way=every_way) for m in models for question in questions]
             self._failed, self._stopped = {}, False
             request = self._next()
         if request is None:
@@ -64,9 +64,9 @@ class Questionnaire:
         self._desk.ask(request)
         return True
 
-    def answers(self, model: str, questions: Sequence[Question]) -> dict[str, Answers]:
+    def answers(self, model: str, questions: Sequence[Question], *, every_way: bool = False) -> dict[str, Answers]:
         """What is known of a model's answers, by question."""
-        found = {question.key: self._desk.known(Request(model, question)) for question in questions}
+        found = {q.key: self._desk.known(Request(model, q, every_way=every_way)) for q in questions}
         return {key: answers for key, answers in found.items() if answers is not None}
 
     def cancel(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from plural_nb.widgets.compare_view import CompareView
 from plural_nb.widgets.contenders import PEOPLE, Contender, Given, contenders, taken
 from plural_nb.widgets.panel import Panel
 from plural_nb.widgets.questionnaire import Questionnaire, Round
+from plural_nb.widgets.reckoning import Reckoning, Report
 from plural_nb.widgets.vega_view import VegaView
 
 EVERYBODY = "All alike"
@@ -35,7 +37,7 @@ _MENU = {
     "simbench": "SimBench score (more is nearer)",
     "representativeness": "Representativeness R (more is nearer; scales only)",
 }
-_READY = {"kind": "ready", "text": ""}
+_LONG = 3600.0
 
 
 class ScoreboardView(Panel):
@@ -67,7 +69,7 @@ class ScoreboardView(Panel):
     grid = traitlets.Instance(CellGrid).tag(sync=True, **widget_serialization)
     view = traitlets.Instance(VegaView).tag(sync=True, **widget_serialization)
     pair = traitlets.Instance(CompareView).tag(sync=True, **widget_serialization)
-    status: Any = traitlets.Dict(_READY).tag(sync=True)
+    status: Any = traitlets.Dict({"kind": "ready", "text": ""}).tag(sync=True)
     findings: Any = traitlets.List().tag(sync=True)
     drawn = traitlets.Bool(False, help="whether there is a scoreboard").tag(sync=True)
 
@@ -84,10 +86,12 @@ class ScoreboardView(Panel):
         self._refuse(unknown, ("survey", "models", "by", "measure", "topics"))
         if measure not in MEASURES:
             raise PluralError(f"Unknown measure {measure!r}. {nearest(measure, MEASURES)}")
+        self._asking = False
         self._board: Scoreboard | None = None
         self._chart: Chart | None = None
         self._survey, self._name = taken(survey)
         self._topics = topics
+        self._missing = ""
         self._who = {name: one for name, one in contenders(models).items() if name != PEOPLE}
         if not self._who or any(one.kind not in ("answers", "model") for one in self._who.values()):
             raise PluralError("A scoreboard needs models, or answers by question; compare people with CompareView.")
@@ -98,6 +102,7 @@ class ScoreboardView(Panel):
         # It is handed the answers that are known here, so that opening a pair asks nobody.
         pair = CompareView(self._survey, {})
         super().__init__(grid=CellGrid(), view=VegaView(), pair=pair)
+        self._reckoning = Reckoning(self._lock, self._reckoned, self._reckons, self._fail)
         with self._silently():
             self.title = self._survey.title
             self.trait_menu = menus.traits(self._survey)
@@ -112,7 +117,9 @@ class ScoreboardView(Panel):
 
     @property
     def board(self) -> Scoreboard:
-        """The scoreboard; PluralError while models are still being asked."""
+        """The scoreboard, waited for while it is made; PluralError while models are still being asked."""
+        if self._board is None:
+            self._reckoning.wait(_LONG)
         if self._board is None:
             raise PluralError(f"There is no scoreboard yet: {self.status.get('text') or 'nothing was asked.'}")
         return self._board
@@ -162,17 +169,23 @@ class ScoreboardView(Panel):
         return save_chart(self._drawn_chart(), file, sections=self._sections())
 
     def wait(self, seconds: float = 120.0) -> bool:
-        """Wait until models have answered or failed; returns whether they did in time."""
-        return self._desk.wait(seconds)
+        """Wait until models have answered and are scored, or failed; returns whether that was in time."""
+        until = time.monotonic() + seconds
+        return self._desk.wait(seconds) and self._reckoning.wait(max(0.0, until - time.monotonic()))
 
     def cancel(self) -> None:
-        """Stop asking models."""
+        """Stop asking and scoring models."""
         self._desk.cancel()
+        with self._lock:
+            if self._reckoning.drop():
+                self.status = {"kind": "stopped", "text": "Stopped before all models were scored."}
 
     def close(self) -> None:
         """Close the view and the models it opened."""
         if hasattr(self, "_desk"):  # the constructor may have raised before
             self._desk.close()
+        if hasattr(self, "_reckoning"):
+            self._reckoning.close()
             self.pair.close()
         super().close()
 
@@ -180,29 +193,64 @@ class ScoreboardView(Panel):
 
     def _begin(self) -> None:
         models = [one.model for one in self._who.values() if one.kind == "model"]
-        if models and self._desk.ask(models, [*self._survey.questions.values()]):
-            self.status = {"kind": "working", "text": f"Waiting for {next(iter(self._who))}…"}
-            return
+        with self._lock:
+            self._asking = bool(models) and self._desk.ask(models, [*self._survey.questions.values()])
+            if self._asking:
+                self.status = {"kind": "working", "text": f"Waiting for {next(iter(self._who))}…"}
+                return
         self._refresh()
 
     def _changed(self, change: dict[str, Any]) -> None:
         with self._lock:
-            if not self._quiet and (self._board is not None or self.status["kind"] == "error"):
+            # While models are asked nothing can be drawn; their answers will be scored as is chosen by then.
+            if not self._quiet and not self._asking:
                 self._refresh(again=change["name"] == "by")
 
-    def _refresh(self, *, again: bool = True) -> None:
+    def _refresh(self, *, again: bool = True, patience: float | None = None) -> None:
         with self._lock, self.hold_sync():
             try:
                 if again or self._board is None:
-                    answers = {name: self._answers(one) for name, one in self._who.items()}
-                    self._board = score(answers, self._survey, by=self.by or None, topics=self._topics)
-                    self.opened = []
-                    for name, one in self._who.items():
-                        self.pair.hold(replace(one, kind="answers", answers=answers[name]))
-                self._draw()
+                    self._score(patience)
+                else:
+                    self._draw()
             except Exception as error:
                 self._board = self._chart = None
                 self._fail(error)
+
+    def _score(self, patience: float | None) -> None:
+        """Have the models scored; they may be drawn now or, if that takes long, later."""
+        answers = {name: self._answers(one) for name, one in self._who.items()}
+        survey, by, topics = self._survey, self.by, self._topics
+        self._board = self._chart = None
+
+        def work(report: Report) -> tuple[Scoreboard, dict[str, Mapping[str, Any]]]:
+            return score(answers, survey, by=by or None, topics=topics, on_progress=report), answers
+
+        ready, found = self._reckoning.want((by, *map(len, answers.values())), work, patience=patience)
+        if ready:
+            self._take(*found)
+        else:
+            self.drawn, self.opened = False, []
+            self.status = {"kind": "working", "text": "Scoring…"}
+
+    def _take(self, board: Scoreboard, answers: Mapping[str, Mapping[str, Any]]) -> None:
+        self._board, self.opened = board, []
+        for name, one in self._who.items():
+            self.pair.hold(replace(one, kind="answers", answers=answers[name]))
+        self._draw()
+
+    def _reckoned(self, _key: Hashable, found: Any) -> None:
+        """Take the scoreboard that came late."""
+        with self.hold_sync():
+            try:
+                self._take(*found)
+            except Exception as error:
+                self._board = self._chart = None
+                self._fail(error)
+
+    def _reckons(self, done: int, total: int) -> None:
+        text = f"Scoring… {done} of {total} questions"
+        self.status = {"kind": "working", "text": text, "done": done, "total": total, "what": "Questions scored"}
 
     def _answers(self, one: Contender) -> Mapping[str, Any]:
         if one.kind == "answers":
@@ -233,7 +281,7 @@ class ScoreboardView(Panel):
         self.view.show(self._chart)
         self.findings = [{"name": "Ranking", "value": "", "more": ranking.sentence()}, *self._worst()]
         self.drawn = True
-        self.status = _READY
+        self.status = {"kind": "ready", "text": self._missing}
 
     def _worst(self) -> list[dict[str, str]]:
         if not self.by:
@@ -284,17 +332,17 @@ class ScoreboardView(Panel):
                 text = f"Asking {name}… {news.done} of {news.total} questions"
                 self.status = {"kind": "working", "text": text, "done": news.done, "total": news.total}
             elif news.kind == "done":
-                self._refresh()
-                if news.failed and self._board is not None:
-                    why = next(iter(news.failed.values()))
-                    self.status = {"kind": "ready", "text": f"{len(news.failed)} answers are missing: {why}"}
+                self._asking = False
+                why = next(iter(news.failed.values()), "")
+                self._missing = f"{len(news.failed)} answers are missing: {why}" if news.failed else ""
+                self._refresh(patience=0.0)
             elif news.kind == "stopped":
                 self.status = {"kind": "stopped", "text": "Stopped; answers that came are kept."}
             elif news.error is not None:
                 self._fail(news.error)
 
     def _fail(self, error: Exception) -> None:
-        self.drawn = self._board is not None
+        self._asking, self.drawn = False, self._board is not None
         self.status = {"kind": "error", "text": self._worded(error)}
 
     def _told(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:

@@ -24,7 +24,7 @@ PICTURES = os.environ.get("PLURAL_NB_PICTURES")
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 _PAIR = (
     *("a", "b", "question", "by", "group", "answer", "distance", "tab", "title", "sources", "questions"),
-    *("trait_menu", "answer_menu", "distance_menu", "tabs", "status", "findings", "drawn"),
+    *("trait_menu", "answer_menu", "distance_menu", "tabs", "status", "findings", "drawn", "every_way", "asks"),
 )
 _BOARD = ("by", "measure", "title", "trait_menu", "measure_menu", "opened", "status", "findings", "drawn")
 _GRID = ("caption", "corner", "columns", "rows", "cells", "chosen")
@@ -70,6 +70,8 @@ class Page:
             for saved in self.page.evaluate("id => window.models[id].saved.splice(0)", name):
                 for trait, value in saved.items():
                     setattr(widget, trait, value)
+                assert self.whole.wait(60)
+                assert self.pair.wait(60)
             for message in self.page.evaluate("id => window.models[id].sent.splice(0)", name):
                 if "choose" in message:
                     widget._told(widget, message, [])
@@ -228,6 +230,7 @@ def test_text_from_files_is_never_markup(shown: Callable[..., Page]) -> None:
     for tab in ("answers", "distances", "questions"):
         one.whole.open_pair(HOSTILE, HOSTILE)
         one.pair.tab = tab
+        assert one.pair.wait(60)
         one.send()
     assert one.page.locator("img").count() == 0
     assert one.page.evaluate("window.hacked") is None

@@ -68,6 +68,7 @@ def test_a_table_of_every_question_opens_what_is_chosen(
 ) -> None:
     one = view(pnb.CompareView, teaching, {"even": even}, by="region")
     one.tab = "questions"
+    assert one.wait(60)
     truth = pnb.compare_survey(teaching, even, by="region").distances["js_distance"]["value"]
     shown = [[float(cell["label"].strip("()")) for cell in row] for row in one.grid.cells]
     np.testing.assert_allclose(shown, truth, atol=0.005 + 1e-12)
@@ -80,11 +81,14 @@ def test_a_table_of_every_question_opens_what_is_chosen(
 
 
 @pytest.mark.parametrize("tab", ["answers", "distances", "questions"])
-@pytest.mark.parametrize(("by", "group"), [("", ""), ("region", ""), ("region", "Northmoor")])
+@pytest.mark.parametrize(
+    ("by", "group", "every_way"),
+    [("", "", False), ("", "", True), ("region", "", False), ("region", "Northmoor", False)],
+)
 def test_the_code_rebuilds_the_view(
-    view: Callable[..., Any], teaching: pnb.Survey, tab: str, by: str, group: str
+    view: Callable[..., Any], teaching: pnb.Survey, tab: str, by: str, group: str, every_way: bool
 ) -> None:
-    one = view(pnb.CompareView, "teaching", question="nature", by=by)
+    one = view(pnb.CompareView, "teaching", question="nature", by=by, every_way=every_way)
     one.group, one.tab = group, tab
     assert one.wait(120)
     assert one.status["kind"] == "ready", one.status
@@ -108,6 +112,22 @@ def test_models_are_asked_in_the_background_and_people_are_shown_meanwhile(
         survey = pnb.load_survey("anes96")
         truth = pnb.compare(survey.answers("vote"), model.ask(survey.questions["vote"]))
     assert one.comparison.distances["js_distance"] == pytest.approx(truth.distances["js_distance"], abs=1e-9)
+
+
+def test_a_box_has_models_asked_in_every_wording_and_order(view: Callable[..., Any], teaching: pnb.Survey) -> None:
+    one = view(pnb.CompareView, teaching, question="toll")
+    assert one.wait(60)
+    said = {row["name"]: row for row in one.findings}["Ways plural-demo-base was asked"]
+    assert (said["value"], "tick “Every wording and order”" in said["more"]) == ("1 × 1", True)
+    one.every_way = True
+    assert one.wait(60)
+    with pnb.open_model("plural-demo-base") as model:
+        truth = model.ask(teaching.questions["toll"], wordings=True, order="balanced", progress=False)
+    assert one.comparison.b.share[0] == pytest.approx(pnb.compare(teaching.answers("toll"), truth).b.share[0])
+    said = {row["name"]: row for row in one.findings}["Ways plural-demo-base was asked"]
+    assert said["more"].startswith(f"Asked in {1 + len(teaching.questions['toll'].wordings)} wordings and 2 orders")
+    low = {row["option_text"]: row["low"] for row in one.chart.rows if row["who"] == "model"}
+    assert all(bound is not None for bound in low.values())
 
 
 def test_a_newer_wish_displaces_an_older_and_cancel_stops(
@@ -137,6 +157,7 @@ def test_a_scoreboard_is_score_and_its_cells_open_pairs(
 ) -> None:
     models = {"even": even, "as one": dict(even.items())}
     board = view(pnb.ScoreboardView, teaching, models, by="region")
+    assert board.wait(60)
     truth = pnb.score(models, teaching, by="region")
     assert board.data.equals(truth.table())
     assert board.grid.columns == ["All alike", *truth.groups]
@@ -154,6 +175,7 @@ def test_a_scoreboard_is_score_and_its_cells_open_pairs(
     board.measure = "simbench"
     assert board.grid.cells[0][0]["label"] in ("0", "-0")
     board.by = "age"
+    assert board.wait(60)
     assert board.opened == []
     assert set(board.data["population"]) == set(teaching.groups("age").names)
     with pytest.raises(PluralError, match="as one"):
@@ -176,6 +198,7 @@ def test_files_are_written_with_the_rows_behind_them(
 ) -> None:
     one = view(pnb.CompareView, teaching, {"even": even}, question="toll")
     board = view(pnb.ScoreboardView, teaching, {"even": even}, by="region")
+    assert board.wait(60)
     for widget, name in ((one, "pair"), (board, "board")):
         for kind in ("csv", "svg", "png", "html"):
             assert widget.save(tmp_path / f"{name}.{kind}").stat().st_size > 200
@@ -189,7 +212,8 @@ def test_files_are_written_with_the_rows_behind_them(
 def test_what_goes_wrong_is_said_and_the_view_lives(
     view: Callable[..., Any], teaching: pnb.Survey, even: dict[str, pnb.Answers]
 ) -> None:
-    one = view(pnb.CompareView, teaching, {"even": even, "the young": YOUNG}, question="toll")
+    one = view(pnb.CompareView, teaching, {"even": even, "the young": YOUNG})
+    assert (one.question, one.status["kind"]) == ("vote", "ready")  # the first that both were asked
     one.question = "job"
     assert one.status["kind"] == "error"
     assert "even was not asked 'job'" in one.status["text"]

@@ -32,6 +32,12 @@ async function render({ model, el }) {
   follow(["answer_menu", "answer"], () => fill(answer.select, model.get("answer_menu"), model.get("answer") || model.get("answer_menu")[0]?.id));
   const distance = pick("distance", "Distance");
   follow(["distance_menu", "distance"], () => fill(distance.select, model.get("distance_menu"), model.get("distance")));
+  const every = make("input", { type: "checkbox", id: `${id}-every`, change: () => set("every_way", every.checked) });
+  const ways = make("div", { class: "pnb-check" }, every, make("label", { for: every.id }, "Every wording and order"));
+  follow(["every_way", "asks"], () => {
+    every.checked = model.get("every_way");
+    ways.hidden = !model.get("asks");
+  });
   follow(["tab", "by", "group"], () => {
     const tab = model.get("tab");
     const many = Boolean(model.get("by")) && !model.get("group");
@@ -47,13 +53,14 @@ async function render({ model, el }) {
   const chart = make("div", { class: "pnb-slot" });
   const grid = make("div", { class: "pnb-slot" });
   const told = make("p", { class: "pnb-status", role: "status", "aria-live": "polite" });
-  const bar = make("progress", { "aria-label": "Questions answered", max: "1" });
+  const bar = make("progress", { max: "1" });
   const cancel = make("button", { type: "button", click: () => model.send({ do: "cancel" }) }, "Cancel");
   const again = make("button", { type: "button", click: () => model.send({ do: "again" }) }, "Try again");
   const status = make("div", { class: "pnb-state" }, told, bar, cancel, again);
   const list = findingsList(model, follow);
   follow(["status"], () => {
-    const { kind, text, done = 0, total = 0 } = model.get("status");
+    const { kind, text, done = 0, total = 0, what = "Questions answered" } = model.get("status");
+    bar.setAttribute("aria-label", what);
     told.textContent = text;
     status.dataset.kind = kind;
     status.hidden = !text;
@@ -76,7 +83,7 @@ async function render({ model, el }) {
   follow(["status", "findings"], panel.below.renew);
 
   const controls = make("form", { class: "pnb-controls", "aria-label": "Choices", submit: (/** @type {Event} */ e) => e.preventDefault() },
-    a.box, b.box, question.box, by.box, group.box, answer.box, distance.box);
+    a.box, b.box, question.box, by.box, group.box, answer.box, distance.box, ways);
   shown.panel.append(chart, grid, status, list);
   const result = make("div", { class: "pnb-result" }, shown.list, shown.panel, panel.below.box);
   const whole = make("section", { class: "pnb-explorer pnb-browser pnb-compare" }, make("div", { class: "pnb-panel" }, controls, result));

@@ -20,13 +20,14 @@ async function render({ model, el }) {
   const grid = make("div", { class: "pnb-slot" });
   const chart = make("div", { class: "pnb-slot" });
   const told = make("p", { class: "pnb-status", role: "status", "aria-live": "polite" });
-  const bar = make("progress", { "aria-label": "Questions answered", max: "1" });
+  const bar = make("progress", { max: "1" });
   const cancel = make("button", { type: "button", click: () => model.send({ do: "cancel" }) }, "Cancel");
   const again = make("button", { type: "button", click: () => model.send({ do: "again" }) }, "Go on");
   const status = make("div", { class: "pnb-state" }, told, bar, cancel, again);
   const list = findingsList(model, follow);
   follow(["status"], () => {
-    const { kind, text, done = 0, total = 0 } = model.get("status");
+    const { kind, text, done = 0, total = 0, what = "Questions answered" } = model.get("status");
+    bar.setAttribute("aria-label", what);
     told.textContent = text;
     status.dataset.kind = kind;
     status.hidden = !text;
