@@ -65,7 +65,10 @@ def before_and_after_chart(
           if any(row["noise_mean"] is not None for row in rows) else []),
         *([Key("baseline", "Baseline", f"cross: {guess}")] if any(row["best"] is not None for row in rows) else []),
     ]  # fmt: skip
-    printed = ("Lines marked “printed” are from Sorensen et al. 2024, Tables 1, 4 and 5.",) if beside else ()
+    printed = (
+        "Lines marked “printed” are from Sorensen et al. 2024, Tables 1, 4 and 5. Not drawn, but in the table: models "
+        "with two tuned versions, and the MPI questions, whose people the paper's code got wrong.",
+    ) * beside
     return Chart(
         spec=points_spec(rows, tuple(_MARKS.values()), axis=axis, margin=64),
         rows=tuple(rows),
@@ -102,7 +105,7 @@ def _printed(table: pl.DataFrame) -> list[dict[str, Any]]:
         _, *rest = str(source).split("; ")
         rows += [
             _row(f"{population or 'the model itself'} · {', '.join(rest)} (printed)", mark, by_side[side],
-                 rest[-1] if rest else "", None, "", None) | {"note": "printed; no interval"}
+                 f"{rest[-1] if rest else ''} ({mark})".strip(), None, "", None) | {"note": "printed; no interval"}
             for side, mark in _MARKS.items() if set(_MARKS) <= set(by_side)
         ]  # fmt: skip
     return rows

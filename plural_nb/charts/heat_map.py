@@ -75,16 +75,20 @@ def heat_map(
 def cells(found: SurveyDistances, distance: str) -> list[list[dict[str, Any]]]:
     """Return the cells of all questions and groups, with depth: the value beside the largest, None where there is none.
 
-    A distance that no question has gives empty cells.
+    A cell that failed, or whose question has no such distance, is empty and says why.
     """
     if distance not in found.distances:
-        return [
-            [{"value": None, "label": "–", "said": "", "depth": None} for _ in found.groups] for _ in found.questions
-        ]
+        return [[_empty(found, q, g, distance) for g in range(len(found.groups))] for q in range(len(found.questions))]
     values = found.distances[distance]["value"]
     top = max((float(v) for v in values[np.isfinite(values)]), default=0.0) or 1.0
     told = [[cell(found, q, g, distance) for g in range(len(found.groups))] for q in range(len(found.questions))]
-    return [[{**c, "depth": None if c["value"] is None else c["value"] / top} for c in line] for line in told]
+    return [
+        [
+            _empty(found, q, g, distance) if c["value"] is None else {**c, "depth": c["value"] / top}
+            for g, c in enumerate(line)
+        ]
+        for q, line in enumerate(told)
+    ]
 
 
 def cell(found: SurveyDistances, q: int, g: int, distance: str) -> dict[str, Any]:
@@ -94,6 +98,14 @@ def cell(found: SurveyDistances, q: int, g: int, distance: str) -> dict[str, Any
         return {"value": None, "label": "–", "said": ""}
     said = "" if not np.isfinite(p) else "beyond noise" if p < 0.05 else "not beyond noise"
     return {"value": value, "label": f"({value:.2f})" if said.startswith("not") else f"{value:.2f}", "said": said}
+
+
+def _empty(found: SurveyDistances, q: int, g: int, distance: str) -> dict[str, Any]:
+    why = _why(found, found.questions[q].key, found.groups[g])
+    if not why:
+        infinite = distance in found.distances and np.isinf(found.distances[distance]["value"][q, g])
+        why = "infinite" if infinite else "not defined for a nominal question"
+    return {"value": None, "label": "–", "said": why, "depth": None}
 
 
 def _why(found: SurveyDistances, question: str, group: str) -> str:

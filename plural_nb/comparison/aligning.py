@@ -54,9 +54,11 @@ def align_options(a: Answers, b: Answers, how: Align = "all") -> Aligned:
             if label in other:
                 continue
             if how == "all":
+                shared = sum(mine_too in theirs for mine_too in ours)
+                rest = f" The {shared} that both have are compared by align='common'." if shared > 1 else ""
                 raise PluralError(
                     f"These answers are not to the same question: {where.question.key!r} has no option {label!r}. "
-                    f"{nearest(label, other)}"
+                    f"{nearest(label, other)}{rest}"
                 )
             left_out.append(f"{label!r} stands only in {mine.source.name} ({mine.question.key})")
     common = [label for label in ours if label in theirs]

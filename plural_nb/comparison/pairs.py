@@ -165,6 +165,7 @@ def side(
     the survey that the groups are of; else None, and one answer stands for every group.
     """
     if isinstance(answers, Answers):
+        _require_weight(answers)
         if codes is not None and not answers.exact and codes.size == answers.design.n:
             names = tuple(groups)
             if len(names) == 1:
@@ -182,6 +183,7 @@ def side(
         try:
             if name not in answers:
                 raise PluralError("no answers were given for it")
+            _require_weight(answers[name])
             found.append(estimate(answers[name], interval=interval, level=level))
         except (PluralError, SurveyError) as error:
             failed[name] = str(error)
@@ -236,6 +238,16 @@ def _effective(one: Side, trace: Floats, together: Floats) -> Floats:
     known = (variance > 0) & (spread > 1e-12) & np.isfinite(n)
     # p̂(1 − p̂) is short of p(1 − p) by the variance of p̂, so that the sample has one more than their ratio.
     return np.where(known, spread / np.where(known, variance, 1.0) + 1, np.where(together > 0, n, np.inf))
+
+
+def _require_weight(answers: Answers) -> None:
+    """Raise PluralError where people answered, all of whom have a weight of 0."""
+    here = answers.domain & (answers.rows[:, list(answers.question.substantive)].sum(axis=1) > 0)
+    if here.any() and not (answers.design.weight[here] != 0).any():
+        raise PluralError(
+            f"All {int(here.sum())} who have an opinion on {answers.question.label!r} have a weight of 0, so they "
+            "stand for nobody. Choose another weight, or unweighted answers."
+        )
 
 
 def _unusable(shares: Shares, answers: Answers) -> dict[str, str]:

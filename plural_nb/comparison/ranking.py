@@ -44,14 +44,17 @@ class Ranking:
         """
         order = np.argsort(-self.values if self.more_is_better else self.values, kind="stable")
         signed = -self.replicates if self.more_is_better else self.replicates
-        lead = (signed == np.nanmin(signed, axis=0)) / np.maximum((signed == np.nanmin(signed, axis=0)).sum(axis=0), 1)
+        # A draw without any question that can be scored has no leader.
+        drawn = signed[:, np.isfinite(signed).any(axis=0)]
+        first = drawn == np.nanmin(drawn, axis=0, initial=np.inf)
+        lead = first / first.sum(axis=0) if drawn.size else np.full((len(self.names), 1), np.nan)
         nearer, farther = np.zeros(len(self.names), dtype=int), np.zeros(len(self.names), dtype=int)
         place = {name: i for i, name in enumerate(self.names)}
         for row in self.differences().filter("real").iter_rows(named=True):
             one, other = place[row["name"]], place[row["other"]]
-            first = row["difference"] > 0 if self.more_is_better else row["difference"] < 0
-            farther[one if first else other] += 1
-            nearer[other if first else one] += 1
+            ahead = row["difference"] > 0 if self.more_is_better else row["difference"] < 0
+            farther[one if ahead else other] += 1
+            nearer[other if ahead else one] += 1
         M = len(self.names)
         return pl.DataFrame({
             "name": [self.names[i] for i in order], "rank": np.arange(1, M + 1), "value": self.values[order],
@@ -73,7 +76,8 @@ class Ranking:
             drawn = drawn[np.isfinite(drawn)]
             sd = float(np.sqrt(m / (m - 1)) * drawn.std()) if m > 1 and drawn.size > 1 else np.inf
             reach = t * sd if sd > 0 else 0.0
-            p.append(float(2 * special.stdtr(m - 1, -abs(gap) / sd)) if m > 1 and sd > 0 else float(gap == 0))
+            # One battery or topic says nothing of how others would differ.
+            p.append(1.0 if m < 2 else float(2 * special.stdtr(m - 1, -abs(gap) / sd)) if sd > 0 else float(gap == 0))
             rows.append((self.names[i], self.names[j], gap, gap - reach, gap + reach))
         columns = ["name", "other", "difference", "low", "high"]
         frame = pl.DataFrame(
@@ -89,8 +93,17 @@ class Ranking:
         """Which lead, and which differences are real, in plain text."""
         table, real = self.table(), self.differences().filter("real").height
         pairs = len(self.names) * (len(self.names) - 1) // 2
-        first = table["name"][0]
+        first, value = table["name"][0], table["value"][0]
+        if not np.isfinite(value):
+            return f"By {self.label} nothing can be ranked: no question could be scored by it."
+        if not pairs:
+            return f"By {self.label}, {first} has {value:.3g}; there is no other to rank it against."
+        if self.clusters < 2:
+            return (
+                f"By {self.label}, {first} comes first ({value:.3g}); all questions are of one battery or topic, so "
+                "whether a difference is real cannot be told."
+            )
         return (
-            f"By {self.label}, {first} comes first ({table['value'][0]:.3g}; in {table['best'][0]:.0%} of draws of "
+            f"By {self.label}, {first} comes first ({value:.3g}; in {table['best'][0]:.0%} of draws of "
             f"questions); {real} of {pairs} differences are real."
         )

@@ -57,6 +57,11 @@ class Scoreboard:
         return tuple(self.compared)
 
     @property
+    def failed(self) -> Mapping[tuple[str, str, str], str]:
+        """Reasons by model, question and population ("" for all) of what could not be scored, for any model then."""
+        return {(model, *cell): why for model, found in self.compared.items() for cell, why in found.failed.items()}
+
+    @property
     def groups(self) -> tuple[str, ...]:
         """Names of the populations."""
         return next(iter(self.compared.values())).groups

@@ -279,9 +279,17 @@ class ScoreboardView(Panel):
         ranking = board.ranking(self.measure)
         self._chart = ranking_chart(ranking, about=f"{self._survey.title}, {len(keys)} questions")
         self.view.show(self._chart)
-        self.findings = [{"name": "Ranking", "value": "", "more": ranking.sentence()}, *self._worst()]
+        self.findings = [{"name": "Ranking", "value": "", "more": ranking.sentence()}, *self._worst(), *self._failed()]
         self.drawn = True
         self.status = {"kind": "ready", "text": self._missing}
+
+    def _failed(self) -> list[dict[str, str]]:
+        if not self.board.failed:
+            return []
+        (model, question, group), why = next(iter(self.board.failed.items()))
+        where = ", ".join(filter(None, (model, self._survey.question(question).label, group)))
+        more = f"questions or cells are left out for every model; for example {where}: {why}"
+        return [{"name": "Not scored", "value": str(len(self.board.failed)), "more": more}]
 
     def _worst(self) -> list[dict[str, str]]:
         if not self.by:

@@ -180,6 +180,27 @@ def test_a_cell_of_every_question_opens_that_question(pair: Page) -> None:
     pair.picture("compare-answers")
 
 
+def test_a_panel_that_waits_for_a_model_is_on_the_page_and_draws_when_it_has_answered(
+    mount: Mount, page: Any, bundle: str, teaching: pnb.Survey
+) -> None:
+    whole = pnb.CompareView(teaching, question="toll", by="region")
+    one = Page(page, whole)
+    waiting = one.parts()
+    empty = chart_state(VegaView())
+    mount("runtime", "runtime", {"version": bundle_version(), "bundle": ""})  # Vega itself is still on its way
+    kinds = {"view": "vega_view", "grid": "cell_grid", "pair": "compare_view"}
+    for name, (_, content) in waiting.items():
+        state = {"view": empty, "pair": content | {"drawn": "nothing"}}.get(name, content)
+        mount(name, kinds[name], state, show=name == "pair")
+    page.locator(".pnb-compare .pnb-chart").wait_for(state="attached")
+    assert whole.wait(60)
+    one.send()
+    rows = page.locator(".pnb-compare .pnb-chart details tbody tr")
+    rows.first.wait_for(state="attached")
+    assert rows.count() == len(whole.view.rows) > 0
+    whole.close()
+
+
 def test_choices_by_keyboard_reach_the_library(pair: Page) -> None:
     page = pair.page
     page.get_by_label("With", exact=True).select_option("northerners")

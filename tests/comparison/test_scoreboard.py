@@ -112,6 +112,21 @@ def test_two_models_that_differ_by_chance_share_a_rank():
     assert 0.02 < wrong / 400 < 0.08
 
 
+def test_a_ranking_says_when_there_is_nothing_to_rank():
+    drawn = np.array([[0.1, 0.2, 0.3], [0.2, 0.3, 0.4]])
+    names, values = ("near", "far"), np.array([0.2, 0.3])
+    alone = Ranking("mean_js", "JS", names[:1], values[:1], drawn[:1], 3)
+    assert alone.sentence() == "By JS, near has 0.2; there is no other to rank it against."
+    one_topic = Ranking("mean_js", "JS", names, values, drawn, 1)
+    assert one_topic.sentence().endswith("of one battery or topic, so whether a difference is real cannot be told.")
+    assert not one_topic.differences()["real"].any()
+    unknown = np.full(2, np.nan)
+    none = Ranking("representativeness", "R", names, unknown, drawn * np.nan, 0, more_is_better=True)
+    assert none.sentence() == "By R nothing can be ranked: no question could be scored by it."
+    holes = Ranking("mean_js", "JS", names, values, np.array([[0.1, np.nan, np.nan], [0.2, np.nan, 0.1]]), 3)
+    assert holes.table().sort("name")["best"].to_list() == [0.5, 0.5]
+
+
 def test_the_worst_group_comes_last(teaching):
     young = {key: towards(teaching, key, 1.0, group=0) for key in QUESTIONS}
     board = score({"young": young}, teaching, by="age", replicates=60)

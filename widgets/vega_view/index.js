@@ -110,7 +110,9 @@ function render({ model, el }) {
   let again = false;
 
   const showTable = () => {
-    if (rowsAsTable.open) slot.replaceChildren(table(model.get("words"), model.get("rows")));
+    // A view may be on the page before there is anything to show.
+    const words = model.get("words");
+    if (rowsAsTable.open) slot.replaceChildren(...(words.columns ? [table(words, model.get("rows"))] : []));
   };
   const showWords = () => {
     /** @type {Words} */
