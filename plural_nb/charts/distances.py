@@ -11,6 +11,7 @@ import polars as pl
 from plural_nb.charts.chart import Chart, Key
 from plural_nb.charts.points import BASELINE, NOISE, placed, point, points_spec, shape_of
 from plural_nb.comparison.measuring import DISTANCE_NAMES, DIVERGENCES
+from plural_nb.comparison.unseen import infinite_note
 from plural_nb.errors import PluralError, nearest
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def distances_by_question(
     if distance not in found.distances:
         raise PluralError(f"There is no distance {distance!r} here. {nearest(distance, found.distances)}")
     g, columns = found.groups.index(group), found.distances[distance]
-    order = sorted(np.flatnonzero(np.isfinite(columns["value"][:, g])), key=lambda q: -columns["value"][q, g])
+    order = sorted(np.flatnonzero(~np.isnan(columns["value"][:, g])), key=lambda q: -columns["value"][q, g])
     if not order:
         raise PluralError(f"No question has {DISTANCE_NAMES[distance]} among {group}.")
     rows = []
@@ -112,7 +113,8 @@ def distances_by_question(
     return _chart(
         rows, "model", keys, title=asked, axis=DISTANCE_NAMES[distance], first="Question", subtitle=group,
         summary=f"{asked} {DISTANCE_NAMES[distance]} among {group}: {told}.",
-        frame=found.table(distance).filter(pl.col("group") == group), notes=notes if len(order) > MOST_LINES else [],
+        frame=found.table(distance).filter(pl.col("group") == group),
+        notes=[*(notes if len(order) > MOST_LINES else []), *_notes(rows)],
     )  # fmt: skip
 
 
@@ -121,15 +123,16 @@ def _row(
     failed: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     value, low, high = numbers["value"], numbers["low"], numbers["high"]
-    here, sampled = np.isfinite(value), numbers["noise_p95"] > 0
+    here, sampled, endless = np.isfinite(value), numbers["noise_p95"] > 0, np.isinf(value)
     ranged = here and bool(np.isfinite(low) and np.isfinite(high)) and high - low > 1e-12
     return point(
         line, mark, value, low=low if ranged else None, high=high if ranged else None, best=best,
         noise_mean=numbers["noise_mean"] if sampled else None, noise_p95=numbers["noise_p95"] if sampled else None,
-        label=", ".join(part for part in (f"{value:.2f}", said) if part) if here else "cannot be compared",
-        range=f"{low:.3f} – {high:.3f}" if ranged else "",
+        label=", ".join(part for part in (f"{value:.2f}", said) if part) if here else (
+            "infinite" if endless else "cannot be compared"),
+        range=f"{low:.3f} – {high:.3f}" if ranged else f"{low:.3f} or more" if endless and np.isfinite(low) else "",
         noise=f"{numbers['noise_mean']:.3f}, {numbers['noise_p95']:.3f}" if sampled else "",
-        guess=f"{guess} {best:.3f}" if best is not None else "", note=failed,
+        guess=f"{guess} {best:.3f}" if best is not None else "", note=failed or infinite_note(value, low),
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def baseline(
     kept = np.searchsorted(ours, at)
     gap = _left(distances)[kept] - _left(other)
     drawn = distances.drawn_squares["js_distance"][kept] - other.drawn_squares["js_distance"]
-    df = np.minimum(pairs.df[at], other.pairs.df[at])
+    df = np.minimum(distances.df[at], other.df[at])
     low, high = paired_interval(gap, drawn, df=df, level=distances.level)
     return Baseline(name, other, *(_spread(values, at, len(pairs.groups)) for values in (gap, low, high)))
 

@@ -21,6 +21,7 @@ from plural_nb.comparison.noise import NoiseFloor
 from plural_nb.comparison.pair_distances import PairDistances
 from plural_nb.comparison.pairs import pair, side
 from plural_nb.comparison.telling import CAPTURED_THRESHOLD, captured_warning, sentence
+from plural_nb.comparison.unseen import infinite_note
 from plural_nb.comparison.verdict import Verdict, verdicts
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.design import Ints
@@ -173,7 +174,8 @@ class Comparison:
         """Return one row per group and distance, with noise floor, interval, debiased value and every baseline's.
 
         Columns: group, n_a, n_b, distance, value, low, high, debiased, debiased_square, noise_mean, noise_p95,
-        noise_method, one per baseline with its value, captured_mass (of a model), and failed (the reason, or empty).
+        noise_method, one per baseline with its value, captured_mass (of a model), note (why a divergence is infinite;
+        its interval is then [low, ∞)), and failed (the reason, or empty).
         """
         pairs, rows = self.measured.pairs, []
         simulated = np.zeros(len(self.groups), dtype=np.bool_)
@@ -189,6 +191,7 @@ class Comparison:
                     "noise_method": "simulated" if simulated[g] else "closed form",
                     **{key: float(value[g]) for key, value in guessed.items()},
                     "captured_mass": self.captured_mass[group],
+                    "note": infinite_note(found.value[g], found.low[g]),
                     "failed": self.failed.get(group, ""),
                 })  # fmt: skip
         return _nulls(pl.DataFrame(rows, infer_schema_length=None))

@@ -8,19 +8,24 @@ from scipy import special
 from plural_nb.comparison.distances import Floats
 from plural_nb.comparison.measuring import DIVERGENCES, Numbers
 from plural_nb.comparison.noise import sorted_quantile
+from plural_nb.comparison.unseen import Unseen
 
 _OF_SIGNS = frozenset({"total_variation", "wasserstein_normalised"})
 
 
 def distance_interval(
-    name: str, square: Numbers, drawn: Numbers, noise: Numbers, *, df: Floats, options: int, level: float = 0.95
-) -> tuple[Floats, Floats]:
+    name: str, square: Numbers, drawn: Numbers, noise: Numbers, *, df: Floats, options: int, level: float = 0.95,
+    unseen: Unseen | None = None,
+) -> tuple[Floats, Floats]:  # fmt: skip
     """Return the bounds (C,) of a distance between two truths, of which a sample showed the square (C,).
 
     name: of the distance; a divergence is its own square. drawn: (C, R) the square between the shares of each
     replicate. noise: (C, R) the square that each replicate's noise alone would show (`measuring.squared_noise`).
     df: (C,) degrees of freedom of the difference; the noise is widened by Student's t over the normal.
     options: K; with two, all differences lie on one line, and some true difference always fits.
+    unseen: options that a sample shows nobody of, None if there are none. They may have some share all the same, which
+    lowers the lower bound. A divergence that is infinite only because of them is bounded from below alone, at the whole
+    level: [low, ∞); one that is infinite whatever the sample hides (an exact row has a true 0) is so for sure: [∞, ∞).
 
     Percentiles of replicates are centred on the distance plus twice its bias. Here each replicate answers instead
     how long the true difference must be so that with this replicate's noise one sees what was seen. With the true
@@ -37,7 +42,14 @@ def distance_interval(
     >>> bool(abs(low[0] - 0.304) < 0.01), bool(abs(high[0] - 0.696) < 0.01)
     (True, True)
     """
-    seen = np.asarray(square, dtype=drawn.dtype)[:, None]
+    seen = np.array(square, dtype=drawn.dtype)[:, None]
+    endless = np.zeros(seen.shape[0], dtype=np.bool_)
+    if unseen is not None and name in DIVERGENCES:
+        endless[unseen.at] = np.isinf(seen[unseen.at, 0])
+        part = endless[unseen.at]
+        seen[endless, 0] = unseen.base[name][part]
+        drawn = drawn.copy()
+        drawn[endless] = unseen.drawn[name][part]
     wide = _widening(df, level).astype(drawn.dtype)[:, None]
     ends = (1 - level) / 2, (1 + level) / 2
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -52,8 +64,10 @@ def distance_interval(
         left = np.square(linear) / 4 - noise * np.square(wide) + seen
         fits = (left > 0) | (options == 2)
         root = np.maximum(np.where(fits, np.sqrt(np.maximum(left, 0)) - linear / 2, 0), 0)
-    bad = ~np.isfinite(root).all(axis=1) | ~np.isfinite(seen[:, 0])  # an infinite divergence has no interval
-    root[bad] = 0
+    sure = np.isinf(seen[:, 0])
+    bad = ~np.isfinite(root).all(axis=1) & ~sure
+    root[bad | sure] = 0
+    under = None if unseen is None else np.square(root[unseen.at]) + unseen.squares[name] - seen[unseen.at]
     lesser = np.sort(-np.sqrt(np.maximum(left, 0)) - linear / 2, axis=1) if options == 2 else None
     root.sort(axis=1)
     low, high = (sorted_quantile(root, end) for end in ends)
@@ -61,6 +75,12 @@ def distance_interval(
         high = _on_a_line(root, lesser, high, ends[0])
     elif name in _OF_SIGNS:
         high = np.maximum(high, _percentile(drawn, square, wide[:, 0], ends[1]))
+    if unseen is not None and under is not None:
+        at, under = unseen.at, np.sqrt(np.maximum(np.sort(under, axis=1), 0))
+        alone = sorted_quantile(under, 1 - level)
+        low[at] = np.where(endless[at], alone, np.minimum(low[at], sorted_quantile(under, ends[0])))
+        high[endless] = np.inf
+    low[sure] = high[sure] = np.inf
     low[bad] = high[bad] = np.nan
     return (low**2, high**2) if name in DIVERGENCES else (low, high)
 

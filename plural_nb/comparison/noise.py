@@ -17,8 +17,6 @@ from plural_nb.comparison.simulation import simulate_pairs
 
 # Below this many expected answers in a cell the closed form is rough, and the floor is simulated instead.
 FEW_EXPECTED = 20
-# A simulated probability below this is read off the tail of F, scaled to the simulated 95th percentile.
-_RESOLVED = 0.01
 _LARGEST_DF = 1e6
 # Design effects count as equal where they leave this share of the degrees of freedom that equal ones would.
 _EVEN = 0.95
@@ -77,7 +75,8 @@ def noise_floors(
     """Return the noise floors of C pairs of shares, in every distance that is defined.
 
     p, q: (K, C) shares, options first. covariance: (C, K, K) of p − q, with what shared PSUs bring taken off.
-    sizes: effective numbers (C,) of the two samples, infinite for an exact model row. df: (C,) of the difference.
+    sizes: effective numbers (C,) of the two samples, infinite for an exact model row. df: (C,) of the difference,
+    as PSUs contribute to it (`freedom.Freedom`).
     noise: (K, C, R) draws of p − q around its expectation (replicates); normal ones are drawn when None.
 
     With m = (p + q)/2 and Δ = D_m⁻¹V, E[JSD] ≈ tr Δ/8 nats and js_distance ≈ sqrt(tr Δ/(8 ln 2)) χ_ν/√ν with
@@ -85,6 +84,9 @@ def noise_floors(
     where design effects differ), the 95th percentile that of F(ν, ν·df) (Rao and Scott). Those of Wasserstein and
     total variation come from Var(F_j), Var(p_k − q_k) and the noise. Where a cell's expected count is below 20 all
     are simulated from the pooled row with multinomial samples of the effective sizes (definitions, section 4a).
+
+    The root of an estimated variance falls short by 1/(4ν·df) of it, which the means make up for. Some hundred draws
+    leave an error of some percent in a 95th percentile, most of which that of their own X² = Σ (p − q)²/m shows.
     """
     C = p.shape[1]
     m = (p + q) / 2
@@ -94,9 +96,11 @@ def noise_floors(
         inverse = np.where(m > 0, 1 / m, 0.0)
         trace = (variance * inverse).sum(axis=0)
         twice = np.einsum("ckl,kc,lc->c", np.square(covariance), inverse, inverse)
-        nu = np.where(twice > 0, np.square(trace) / twice, 1.0)
-        nu = np.clip(nu, 1.0, max(p.shape[0] - 1, 1))
-    df = np.clip(np.nan_to_num(df, nan=_LARGEST_DF, posinf=_LARGEST_DF), 1.0, _LARGEST_DF)
+        df = np.clip(np.nan_to_num(df, nan=_LARGEST_DF, posinf=_LARGEST_DF), 1.0, _LARGEST_DF)
+        # E[tr Δ̂²] = (1 + 1/df) tr Δ² + (tr Δ)²/df and E[(tr Δ̂)²] = (tr Δ)² + 2 tr Δ²/df, as of a Wishart matrix.
+        even = (twice - np.square(trace) / df) / (1 + 1 / df - 2 / np.square(df))
+        nu = np.where(even > 0, np.square(trace) / even - 2 / df, np.inf)
+        nu = np.where(twice > 0, np.clip(nu, 1.0, max(p.shape[0] - 1, 1)), 1.0)
     reach = special.fdtri(nu, nu * df, 0.95)
     heavy = np.sqrt(reach / special.fdtri(nu, nu * _LARGEST_DF, 0.95))
     if noise is None:
@@ -109,15 +113,21 @@ def noise_floors(
     p95 = {name: shown(name, value * reach) for name, value in square.items()}
     # Where design effects differ, the mean is that of the noise drawn, scaled to the variance that is known.
     uneven = (twice > 0) & (nu < _EVEN * ((m > 0).sum(axis=0) - 1))
-    for name in ("js_distance", "hellinger") if uneven.any() else ():
-        mean[name][uneven] = _mean_drawn(drawn[name][uneven], square[name][uneven])
+    for name in ("js_distance", "hellinger"):
+        if uneven.any():
+            mean[name][uneven] = _mean_drawn(drawn[name][uneven], square[name][uneven])
+        mean[name] *= 1 + 1 / (4 * nu * df)
     for name, spread in _spreads(covariance, variance, scale).items():
-        mean[name] = math.sqrt(2 / math.pi) * spread
         # The noise lends its shape; its size is known.
-        centre = np.sqrt(drawn[name]).mean(axis=-1, dtype=np.float64)
-        factor = np.where(centre > 0, mean[name] / np.where(centre > 0, centre, 1.0), 1.0)
+        known, centre = math.sqrt(2 / math.pi) * spread, np.sqrt(drawn[name]).mean(axis=-1, dtype=np.float64)
+        factor = np.where(centre > 0, known / np.where(centre > 0, centre, 1.0), 1.0)
+        mean[name] = known * (1 + 1 / (4 * df))
         square[name] = drawn[name].mean(axis=-1, dtype=np.float64) * factor**2
         p95[name] = np.sqrt(_quantile(drawn[name], 0.95)) * heavy * factor
+    # Total variation goes so closely with X² that it has the same error of draws.
+    p95["total_variation"] = np.sqrt(
+        _quantile(drawn["total_variation"], 0.95) * _corrected(square["js_distance"] * reach, drawn["js_distance"])
+    )
     observed = np.asarray(squared(p, q, None, divergences=False)["js_distance"], dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         tail = special.fdtrc(nu, nu * df, observed / np.where(trace > 0, square["js_distance"], np.nan))
@@ -167,6 +177,12 @@ def _mean_drawn(drawn: Numbers, square: Floats) -> Floats:
     return np.asarray(np.sqrt(drawn).mean(axis=-1) * np.sqrt(square / drawn.mean(axis=-1)), dtype=np.float64)
 
 
+def _corrected(known: Floats, drawn: Numbers) -> Floats:
+    """(C,) the 95th percentile that is known over that of draws (C, R)."""
+    found = _quantile(drawn, 0.95)
+    return np.asarray(np.where(found > 0, known / np.where(found > 0, found, 1.0), 1.0))
+
+
 def _few(m: Floats, sizes: tuple[Floats, Floats]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     smallest = np.min(np.where(m > 0, m, np.inf), axis=0)
     n = np.minimum(*sizes)
@@ -187,6 +203,7 @@ def _simulate(
     p, q, observed = (x[..., few] for x in rows)
     nu, df, reach, heavy = (x[few] for x in tail)
     n_a, n_b = sizes[0][few], sizes[1][few]
+    square = np.square(heavy)
     floors.simulated[few] = True
     at = np.flatnonzero(few)
     step = max(1, 4_000_000 // (draws * p.shape[0]))
@@ -199,15 +216,15 @@ def _simulate(
             floors.mean[name][at[part]] = root.mean(axis=-1, dtype=np.float64) * factor
             floors.square[name][at[part]] = value.mean(axis=-1, dtype=np.float64) * factor**2
             floors.p95[name][at[part]] = _quantile(root, 0.95) * heavy[part] * factor
-        null = drawn["js_distance"] * np.square(made.stretch * heavy[part])[:, None]
-        seen = observed[part, None]
-        same = np.abs(null - seen) <= 1e-6 * seen
-        middle = ((null > seen) & ~same).mean(axis=-1) + same.mean(axis=-1) / 2
+        x2, free = made.pearson()
+        known = special.chdtri(free, 0.05) * made.inverse / (8 * math.log(2))
+        corrected = _corrected(known * square[part], x2)
+        for name in ("js_distance", "total_variation", "hellinger"):
+            floors.p95[name][at[part]] = np.sqrt(_quantile(drawn[name], 0.95) * corrected)
         p95 = np.square(floors.p95["js_distance"][at[part]])
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(p95 > 0, observed[part] / p95, np.where(observed[part] > 0, np.inf, 0.0))
-        beyond = special.fdtrc(nu[part], nu[part] * df[part], ratio * reach[part])
-        floors.p[at[part]] = np.where(middle >= _RESOLVED, middle, np.minimum(beyond, _RESOLVED))
+        floors.p[at[part]] = special.fdtrc(nu[part], nu[part] * df[part], ratio * reach[part])
 
 
 def _normal(covariance: Floats, draws: int, seed: int) -> Floats:

@@ -8,10 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from plural_nb.comparison.distances import Floats
+from plural_nb.comparison.freedom import pair_freedom
 from plural_nb.comparison.intervals import distance_interval
 from plural_nb.comparison.measuring import DIVERGENCES, shown, squared, squared_noise
 from plural_nb.comparison.noise import Floors, noise_floors
 from plural_nb.comparison.pairs import Pairs
+from plural_nb.comparison.unseen import Unseen, unseen_options
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.design import Ints
 
@@ -63,12 +65,17 @@ class PairDistances:
         return {name: np.asarray(v, dtype=np.float64) for name, v in squared(p, q, self.pairs.scale).items()}
 
     @cached_property
+    def df(self) -> Floats:
+        """(G,) degrees of freedom of the difference, as PSUs contribute to its variance."""
+        return pair_freedom(self.pairs)
+
+    @cached_property
     def floors(self) -> Floors:
         """Noise floors of the usable groups."""
         pairs, at = self.pairs, self.pairs.usable
         p, q = self._shares
         sizes = pairs.sizes[0][at], pairs.sizes[1][at]
-        return noise_floors(p, q, pairs.covariance[at], sizes, pairs.df[at], pairs.scale, seed=self.seed)
+        return noise_floors(p, q, pairs.covariance[at], sizes, self.df[at], pairs.scale, seed=self.seed)
 
     @cached_property
     def drawn(self) -> tuple[Floats, Floats]:
@@ -89,6 +96,13 @@ class PairDistances:
         found = squared_noise(noise, ((p + q) / 2)[:, :, None], self.pairs.scale)
         return {name: np.asarray(value, dtype=np.float64) for name, value in found.items()}
 
+    @cached_property
+    def unseen(self) -> Unseen | None:
+        """Options that a sample shows nobody of, in the usable groups."""
+        at = self.pairs.usable
+        sizes = self.pairs.sizes[0][at], self.pairs.sizes[1][at]
+        return unseen_options(self._shares, self.drawn, sizes, self.pairs.scale, self.seed)
+
     def value(self, name: str) -> Floats:
         """(G,) the distance between the shares as they are."""
         base, factor = self._unit(name)
@@ -102,7 +116,8 @@ class PairDistances:
             return self.value(name), self.value(name)
         low, high = distance_interval(
             base, self.squares[base], self.drawn_squares[base], self._noise_squares[base],
-            df=pairs.df[pairs.usable], options=pairs.covariance.shape[1], level=self.level,
+            df=self.df[pairs.usable], options=pairs.covariance.shape[1], level=self.level,
+            unseen=self.unseen,
         )  # fmt: skip
         if base not in DIVERGENCES:
             # A distance far shorter than noise would show leaves nothing that fits; its interval is at least the noise.

@@ -225,9 +225,11 @@ def _tables(comparison: Comparison) -> list[str]:
         value, low, high, debiased, mean, p95 = (
             _number(row[key]) for key in ("value", "low", "high", "debiased", "noise_mean", "noise_p95")
         )
-        lines.append(
-            f"| {_cell(row['group'])} | {row['distance']} | {value} ({low} to {high}) | {debiased} | {mean}, {p95} |"
-        )
+        ends = f"({low} to {high})"
+        if row["note"]:
+            ends = "(for sure)" if low == high else f"({low} or more)"
+        lines.append(f"| {_cell(row['group'])} | {row['distance']} | {value} {ends} | {debiased} | {mean}, {p95} |")
+    lines += [f"\n{note[0].upper()}{note[1:]}." for note in distances["note"].unique().sort() if note]
     entropies = comparison.entropies().drop_nulls("debiased_nats")
     for which, of in (("first", "a"), ("second", "b")):
         told = "; ".join(
@@ -274,7 +276,9 @@ def _cell(text: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None or value != value else f"{value:.3f}"
+    if value is None or value != value:
+        return "–"
+    return "infinite" if np.isinf(value) else f"{value:.3f}"
 
 
 def _limits(comparison: Comparison) -> str:

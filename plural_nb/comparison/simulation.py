@@ -33,6 +33,18 @@ class Simulated:
     inverse: Floats
     stretch: Floats
 
+    def pearson(self) -> tuple[Numbers, Floats]:
+        """Return X² = Σ (p − q)²/m of each draw (C, R) in the unit of the JSD (bits), and its (C,) degrees of freedom.
+
+        m is the middle of the two samples drawn. The 95th percentile of X² is that of χ² where counts are few, too.
+        """
+        total = self.sides[0] + self.sides[1]
+        gap = self.sides[0] - self.sides[1]
+        gap *= gap
+        gap /= np.where(total > 0, total, 1)
+        free = np.maximum((self.truth > 0).sum(axis=0) - 1, 1).astype(np.float64)
+        return gap.sum(axis=0) / gap.dtype.type(4 * math.log(2)), free
+
     def factors(self, scale: Scale | None) -> dict[str, Floats]:
         """Return what each distance is to be multiplied by so that its second moments are the known ones.
 

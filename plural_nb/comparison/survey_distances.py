@@ -16,10 +16,12 @@ from plural_nb.answers import Answers
 from plural_nb.comparison.aligning import align_options
 from plural_nb.comparison.comparison import Comparison, compare
 from plural_nb.comparison.distances import Floats
+from plural_nb.comparison.freedom import Freedom
 from plural_nb.comparison.intervals import distance_interval
 from plural_nb.comparison.measuring import DIVERGENCES, Numbers, Scale, shown, squared, squared_noise
 from plural_nb.comparison.noise import noise_floors
 from plural_nb.comparison.resampling import Factors, can_rescale, rescaling_factors
+from plural_nb.comparison.unseen import INFINITE, unseen_options
 from plural_nb.comparison.verdict import SIGNIFICANCE, benjamini_hochberg
 from plural_nb.errors import PluralError, SurveyError, nearest
 from plural_nb.survey.design import Ints
@@ -62,7 +64,8 @@ class SurveyDistances:
         """Return one row per question, group and distance (one distance alone if named).
 
         Columns: question, group, n, distance, value, low, high, debiased, debiased_square, noise_mean, noise_p95,
-        noise_method, p, p_adjusted, beyond_noise, failed. Numbers are null where a cell failed or is not defined.
+        noise_method, p, p_adjusted, beyond_noise, note (why a divergence is infinite; its interval is then [low, ∞)),
+        failed. Numbers are null where a cell failed or is not defined.
         Raises PluralError for an unknown distance.
         """
         if name is not None and name not in self.distances:
@@ -80,13 +83,16 @@ class SurveyDistances:
             "failed": reasons,
         }  # fmt: skip
         frames = [
-            pl.DataFrame(about | {"distance": [one] * (Q * G)} | {c: self.distances[one][c].ravel() for c in _COLUMNS})
+            pl.DataFrame(
+                about | {"distance": [one] * (Q * G)} | {c: self.distances[one][c].ravel() for c in _COLUMNS}
+            ).with_columns(_note().alias("note"))
             for one in ([name] if name else self.distances)
         ]
         numbers = pl.col(pl.Float64)
         frame = pl.concat(frames).select(
-            "question", "group", "n", "distance", *_COLUMNS, "noise_method", "p", "p_adjusted", "beyond_noise", "failed"
-        )
+            "question", "group", "n", "distance", *_COLUMNS, "noise_method", "p", "p_adjusted", "beyond_noise",
+            "note", "failed",
+        )  # fmt: skip
         return frame.with_columns(pl.when(numbers.is_not_nan()).then(numbers).otherwise(None))
 
 
@@ -190,6 +196,7 @@ class _Work:
         self.member = np.flatnonzero((codes >= 0) & (design.weight != 0))
         unit = np.arange(design.n) if design.psu is None else design.psu
         self.unit = unit[self.member]
+        self.freedom = Freedom(design, codes, len(names))
         self.factors: Factors | None = rescaling_factors(design, replicates, seed) if self.rescaled else None
 
     def results(self, questions: Sequence[Question]) -> _Results:
@@ -225,7 +232,8 @@ class _Work:
         some = [shares[key] for key in keys]
         p, V = np.concatenate([s.share for s in some]), np.concatenate([np.asarray(s.covariance) for s in some])
         q = np.concatenate([rows[key] for key in keys])
-        n, df = np.concatenate([s.n for s in some]), np.concatenate([s.df for s in some])
+        n = np.concatenate([s.n for s in some])
+        df = np.concatenate([np.fmin(shares[key].df, self.freedom.of(self._places(key) >= 0)) for key in keys])
         usable = np.isfinite(p).all(axis=1) & np.isfinite(q).all(axis=1) & (n > 1)
         for c in np.flatnonzero(~usable):
             reason = "one person alone tells nothing of how much a sample would vary" if n[c] == 1 else (
@@ -315,7 +323,7 @@ def measured_cells(
     variance = np.einsum("ckk->c", V)
     spread = 1 - np.square(p).sum(axis=0)
     known = (variance > 0) & (spread > 1e-12)
-    size = np.where(known, spread / np.where(known, variance, 1.0), n)
+    size = np.where(known, spread / np.where(known, variance, 1.0) + 1, n)
     other = q.astype(drawn.dtype)[:, :, None]
     noise = drawn - p.astype(drawn.dtype)[:, :, None]
     middle = ((p + q) / 2).astype(drawn.dtype)[:, :, None]
@@ -323,10 +331,10 @@ def measured_cells(
         p, q, V, (size, np.full(size.size, np.inf)), df, scale, noise=noise, draws=drawn.shape[2], seed=seed
     )
     value, replicated, alone = squared(p, q, scale), squared(drawn, other, scale), squared_noise(noise, middle, scale)
-    columns = {}
+    columns, unseen = {}, unseen_options((p, q), (drawn, other), (size, np.full(size.size, np.inf)), scale, seed)
     for name, square in value.items():
         low, high = distance_interval(
-            name, square, replicated[name], alone[name], df=df, options=p.shape[0], level=level
+            name, square, replicated[name], alone[name], df=df, options=p.shape[0], level=level, unseen=unseen
         )
         if name not in DIVERGENCES:
             high = np.maximum(high, floors.mean[name])
@@ -344,6 +352,12 @@ def measured_cells(
             for column, values in columns["wasserstein_normalised"].items()
         }
     return Cells(columns, floors.p, floors.simulated)
+
+
+def _note() -> pl.Expr:
+    """Why a divergence is infinite, as `unseen.infinite_note` says."""
+    seen = pl.when(pl.col("low").is_infinite()).then(pl.lit(INFINITE[0])).otherwise(pl.lit(INFINITE[1]))
+    return pl.when(pl.col("value").is_infinite()).then(seen).otherwise(pl.lit(""))
 
 
 def _exact_rows(

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from plural_nb.answers import Answers, Source
-from plural_nb.charts import dumbbell_by_group, humans_and_model
+from plural_nb.charts import distances_and_noise, dumbbell_by_group, humans_and_model
 from plural_nb.comparison.comparison import compare
 from plural_nb.comparison.constraint import constraint
 from plural_nb.comparison.experiment import before_and_after
@@ -73,7 +73,8 @@ def test_the_report_has_the_numbers_of_the_tables():
     for row in c.differences().iter_rows(named=True):
         assert f"| {row['group']} | {row['option']} | {row['a_share']:.3f} | {row['b_share']:.3f} |" in text
     for row in c.distance_table().iter_rows(named=True):
-        assert f"| {row['group']} | {row['distance']} | {row['value']:.3f} (" in text
+        value = "infinite" if np.isinf(row["value"]) else f"{row['value']:.3f}"
+        assert f"| {row['group']} | {row['distance']} | {value} (" in text
     for row in c.entropies().iter_rows(named=True):
         assert f"{row['group']} {row['debiased_nats']:.3f} ({row['low']:.3f} to {row['high']:.3f})" in text
     for row in c.a.table().iter_rows(named=True):
@@ -224,11 +225,34 @@ def test_a_range_over_prompts_is_drawn_unlike_an_interval():
     assert both["spread_high"] > both["high"]
 
 
-def test_an_infinite_divergence_has_no_interval():
+def test_a_divergence_from_an_exact_zero_is_infinite_for_sure_and_says_so():
     c = compare(people(), model(row=(1.0, 0.0)))
     kl = c.distance_table().filter(distance="kl").row(0, named=True)
-    assert (kl["value"], kl["low"], kl["high"]) == (np.inf, None, None)
-    assert "| kl | inf (– to –) |" in c.report()
+    assert (kl["value"], kl["low"], kl["high"]) == (np.inf, np.inf, np.inf)
+    assert kl["note"].startswith("infinite: an exact row gives no probability")
+    assert "| kl | infinite (for sure) | infinite |" in c.report()
+    assert "Infinite: an exact row" in c.report()
+    shown = distances_and_noise(c, "kl")
+    assert (shown.rows[0]["label"], shown.rows[0]["value"], shown.rows[0]["range"]) == ("infinite", None, "")
+    assert kl["note"] in shown.notes[0]
+
+
+def test_a_divergence_from_an_option_that_a_sample_never_showed_has_a_lower_bound_alone():
+    three = ask_for("Which?", ["a", "b", "c"])
+    seen = people(three, np.repeat([0, 1], 150))
+    truth = np.array([0.45, 0.45, 0.1])
+    c = compare(seen, model(three, truth))
+    kl = c.distance_table().filter(distance="kl_reversed").row(0, named=True)
+    # With nobody among 300 the share is at most 3.69/300 (Clopper and Pearson), so the divergence at least this:
+    q = np.array([0.5, 0.5, 0.0]) * (1 - 3.69 / 300) + np.array([0, 0, 3.69 / 300])
+    least = (truth * np.log(truth / q)).sum()
+    assert (kl["value"], kl["high"]) == (np.inf, np.inf)
+    assert 0.9 * least < kl["low"] < 1.6 * least
+    assert "only a lower bound is known" in kl["note"]
+    assert f"| kl_reversed | infinite ({kl['low']:.3f} or more) | infinite |" in c.report()
+    assert distances_and_noise(c, "kl_reversed").rows[0]["range"] == f"{kl['low']:.3f} or more"
+    finite = c.distance_table().filter(distance="kl").row(0, named=True)
+    assert (finite["note"], finite["value"] < 0.2) == ("", True)
 
 
 def test_an_option_that_nobody_chose_has_an_interval_all_the_same():
