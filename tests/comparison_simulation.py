@@ -1,21 +1,26 @@
 """Pairs of samples from known truths, for tests of noise floors, verdicts, debiasing and intervals.
 
-Run as a program (`python tests/comparison_simulation.py`) it prints the whole study as a table: 20,000 null pairs and
-more, K in {2, 5, 11}, n from 50 to 5,000, one-hot and fractional rows, simple and clustered weighted samples.
+Run as a program it prints the whole study as a table: K in {2, 5, 11}, n from 50 to 5,000, one-hot and fractional
+rows, simple and clustered weighted samples, 20,000 null pairs in a cell and 4,000 pairs for each coverage. That takes
+hours; cells are chosen by `python tests/comparison_simulation.py null --kind one-hot --options 5 --n 50 200` or
+`… cover --kind clustered --floors 2 --pairs 1000`.
 """
 
+import argparse
 import dataclasses
 import math
-import sys
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 
+from plural_nb.comparison.freedom import Freedom
 from plural_nb.comparison.intervals import distance_interval
 from plural_nb.comparison.measuring import Scale, squared, squared_noise
 from plural_nb.comparison.noise import noise_floors
 from plural_nb.comparison.resampling import rescaling_factors
+from plural_nb.comparison.unseen import unseen_options
 from plural_nb.survey.library import load_survey
 from plural_nb.survey.question import Option, Question
 from plural_nb.survey.survey import Population
@@ -60,8 +65,12 @@ class Drawn:
         return distance_interval(
             name, self.observed()[name], squared(one, other, self.scale)[name],
             squared_noise(noise, ((p + q) / 2)[:, :, None], self.scale)[name], df=self.df, options=p.shape[0],
-            level=level,
+            level=level, unseen=self.unseen,
         )  # fmt: skip
+
+    @cached_property
+    def unseen(self):
+        return unseen_options(self.rows, self.replicates, self.sizes, self.scale)
 
 
 def truths(K, C, r, *, floors=0.0, size=math.inf):
@@ -85,7 +94,7 @@ def truths(K, C, r, *, floors=0.0, size=math.inf):
 
 def effective(p, V):
     spread, variance = 1 - np.square(p).sum(axis=0), np.einsum("ckk->c", V)
-    return np.where(variance > 0, spread / np.where(variance > 0, variance, 1), np.nan)
+    return np.where(variance > 0, spread / np.where(variance > 0, variance, 1) + 1, np.nan)
 
 
 def simple(K, n, C, *, m=None, fractional=False, floors=0.0, replicates=0, seed=0):
@@ -125,7 +134,7 @@ def _fractional(truth, n, r, replicates):
     K, C = truth.shape
     p, V, each = np.empty((K, C)), np.empty((C, K, K)), np.empty((K, C, replicates)) if replicates else None
     for c in range(C):
-        y = r.standard_gamma(3 * truth[:, c], (n, K))
+        y = r.standard_gamma(np.float32(3 * truth[:, c]), (n, K), dtype=np.float32).astype(np.float64)
         y /= y.sum(axis=1, keepdims=True)
         p[:, c], V[c] = y.mean(axis=0), np.cov(y.T) / n
         if replicates:
@@ -158,7 +167,7 @@ def clustered(K, C, *, population=None, floors=0.0, within=30.0, exact=False, re
         shares = tabulate(asked, keys, population=population)
         rows.append(np.concatenate([shares[key].share for key in keys]).T)
         covariances.append(np.concatenate([shares[key].covariance for key in keys]))
-        dfs.append(np.concatenate([shares[key].df for key in keys]))
+        dfs.append(np.full(C, Freedom(design, np.where(inside, 0, -1), 1).of(inside)[0]))
         drawn.append(_replicates(design, codes, K, replicates, seed + 1000 * which) if replicates else None)
     sizes = [effective(p, V) for p, V in zip(rows, covariances, strict=True)]
     if exact:
@@ -166,7 +175,8 @@ def clustered(K, C, *, population=None, floors=0.0, within=30.0, exact=False, re
         drawn.append(np.repeat(truth[1][:, :, None], max(replicates, 1), axis=2))
     trace = [np.einsum("ckk->c", V) for V in covariances]
     df = np.square(sum(trace)) / sum(np.square(t) / d for t, d in zip(trace, dfs, strict=False))
-    counts = np.minimum(*sizes) * np.minimum(*(t.min(axis=0) for t in truth))
+    # By the size that the design leaves; by its estimate, cells whose variance came out large would be told apart.
+    counts = n / deff * np.minimum(*(t.min(axis=0) for t in truth))
     return Drawn(truth, tuple(rows), sum(covariances), tuple(sizes), df, counts, tuple(drawn) if replicates else None)
 
 
@@ -194,62 +204,143 @@ def _replicates(design, codes, K, replicates, seed):
     return drawn / drawn.sum(axis=0)
 
 
-def study(scale=1):
-    """Print floors, rates and biases of null pairs, then coverage of intervals; `scale` multiplies the pairs."""
-    print("null pairs: floor/observed mean, p95/observed, beyond noise, bias of debiased over bias of plug-in JSD")
-    print("kind K n counts pairs  js  tv  hell  W1 | js95 tv95 W95 | beyond | debiased/plug-in")
-    for K in (2, 5, 11):
-        for n in (50, 200, 1000, 5000):
-            for kind, options in (
-                ("one-hot", {}), ("against exact", {"m": math.inf}), ("fractional", {"fractional": True})
-            ):  # fmt: skip
-                pairs = 2000 if kind != "fractional" else max(40, 200_000 // n // 4)
-                _report(kind, K, n, simple(K, n, pairs * scale, **options))
-        for name, population in (("wave", None), ("age", {"wave": "2023", "age": "18 to 29"})):
-            for exact in (False, True):
-                drawn = clustered(K, 1000 * scale, population=population, exact=exact)
-                _report(f"clustered {name}{' exact' if exact else ''}", K, int(np.median(drawn.sizes[0])), drawn)
-    print("coverage of 95% intervals (true distance in floors); truth below, truth above")
-    for K in (2, 5, 11):
-        for floors in (2, 4, 8):
-            for kind, n, options in (
-                ("one-hot", 500, {}), ("one-hot", 2000, {}), ("against exact", 500, {"m": math.inf}),
-                ("fractional", 500, {"fractional": True}),
-            ):  # fmt: skip
-                pairs = 2000 * scale if kind != "fractional" else 400
-                _coverage(kind, K, n, floors, simple(K, n, pairs, floors=floors, replicates=500, **options))
-            for exact in (False, True):
-                drawn = clustered(K, 600 * scale, floors=floors, exact=exact, replicates=500)
-                _coverage(f"clustered{' exact' if exact else ''}", K, int(np.median(drawn.sizes[0])), floors, drawn)
+# Pairs that are made at once: some hundred megabytes.
+_CHUNK = 500
+_SIZES = {"null": (50, 200, 1000, 5000), "cover": (500, 2000)}
+_KINDS = {
+    "one-hot": {}, "unlike": {"m": 4}, "exact": {"m": math.inf}, "fractional": {"fractional": True},
+    "clustered": {}, "clustered exact": {"exact": True}, "age": {}, "age exact": {"exact": True},
+}  # fmt: skip
+_YOUNG = {"wave": "2023", "age": "18 to 29"}
+NAMES = ("js_distance", "total_variation", "hellinger", "wasserstein_normalised")
 
 
-def _report(kind, K, n, drawn):
-    for low, high, label in ((20, np.inf, ">=20"), (5, 20, "5-20"), (0, 5, "<5")):
-        here = np.flatnonzero((drawn.counts >= low) & (drawn.counts < high))
-        if here.size < 60:
+def made(kind, K, n, C, seed, **options):
+    """C pairs of one kind; unlike samples are n people and four times as many."""
+    options |= _KINDS[kind]
+    if kind.startswith(("clustered", "age")):
+        return clustered(K, C, population=_YOUNG if kind.startswith("age") else None, seed=seed, **options)
+    return simple(K, n, C, seed=seed, **options | ({"m": 4 * n} if kind == "unlike" else {}))
+
+
+@dataclass
+class NullCell:
+    """What null pairs showed, by name of the distance.
+
+    ratio: mean of the floors over the mean distance. above: share of pairs above the 95th percentile. bias: mean
+    debiased square over that of the square as it is. beyond: share of *beyond noise*.
+    """
+
+    pairs: int
+    ratio: dict[str, float]
+    above: dict[str, float]
+    bias: dict[str, float]
+    beyond: float
+
+
+def null_cells(kind, K, n, pairs, draws=500):
+    """Null pairs of one kind, by the smallest expected count: "20 and more", "5 to 20", "under 5"."""
+    sums = {}
+    for seed in range(-(-pairs // _CHUNK)):
+        drawn = made(kind, K, n, _CHUNK, seed)
+        floors, seen = drawn.floors(draws), drawn.observed()
+        parts = [np.ones(_CHUNK), floors.p < 0.05]
+        for x in NAMES:
+            root = np.sqrt(seen[x])
+            parts += [floors.mean[x], root, root > floors.p95[x], floors.square[x], seen[x]]
+        columns = np.stack(parts)
+        for low, high, label in ((20, np.inf, "20 and more"), (5, 20, "5 to 20"), (0, 5, "under 5")):
+            here = (drawn.counts >= low) & (drawn.counts < high)
+            sums[label] = sums.get(label, 0) + columns[:, here].sum(axis=1)
+    found = {}
+    for label, total in sums.items():
+        if total[0] >= 200:
+            by_name = dict(zip(NAMES, total[2:].reshape(len(NAMES), 5), strict=True))
+            found[label] = NullCell(
+                int(total[0]), {x: t[0] / t[1] for x, t in by_name.items()},
+                {x: t[2] / total[0] for x, t in by_name.items()}, {x: 1 - t[3] / t[4] for x, t in by_name.items()},
+                total[1] / total[0],
+            )  # fmt: skip
+    return found
+
+
+@dataclass
+class CoverageCell:
+    """How often intervals missed a true distance, by name.
+
+    below, above: share of pairs whose truth lay below and above the interval. infinite: share whose distance was
+    infinite. one_sided: share of intervals [low, ∞) with a finite low.
+    """
+
+    pairs: int
+    below: dict[str, float]
+    above: dict[str, float]
+    infinite: dict[str, float]
+    one_sided: dict[str, float]
+
+    def covered(self, name):
+        return 1 - self.below[name] - self.above[name]
+
+
+def coverage_cell(kind, K, n, floors, pairs, replicates=400):
+    """Pairs of two truths so many floors apart, and what their 95% intervals cover."""
+    names, counts, chunks = (*NAMES, "kl", "kl_reversed"), 0, -(-pairs // _CHUNK)
+    for seed in range(chunks):
+        drawn = made(kind, K, n, _CHUNK, seed, floors=floors, replicates=replicates)
+        truth, seen, found = squared(*drawn.truth, drawn.scale), drawn.observed(), []
+        for x in names:
+            low, high = drawn.intervals(x)
+            true = truth[x] if x.startswith("kl") else np.sqrt(truth[x])
+            found.append([~(low <= true), true > high, np.isinf(seen[x]), np.isfinite(low) & np.isinf(high)])
+        counts = counts + np.array(found).sum(axis=2)
+    shares = counts / (chunks * _CHUNK)
+    return CoverageCell(chunks * _CHUNK, *(dict(zip(names, column, strict=True)) for column in shares.T))
+
+
+def show_null(kind, K, n, pairs, draws):
+    for label, cell in null_cells(kind, K, n, pairs, draws).items():
+        print(
+            f"{kind:16} {K:2} {n:5} {label:11} {cell.pairs:6} |", *(f"{x:.3f}" for x in cell.ratio.values()), "|",
+            *(f"{x:.4f}" for x in cell.above.values()), "|", f"{cell.beyond:.4f}", "|",
+            *(f"{x:+.3f}" for x in cell.bias.values()), flush=True,
+        )  # fmt: skip
+
+
+def show_coverage(kind, K, n, floors, pairs, draws):
+    cell = coverage_cell(kind, K, n, floors, pairs, draws)
+    said = [f"{x[:5]} {cell.covered(x):.3f} ({cell.below[x]:.3f}, {cell.above[x]:.3f})" for x in cell.below]
+    infinite = [f"{cell.infinite[x]:.3f}" for x in ("kl", "kl_reversed")]
+    print(f"{kind:16} {K:2} {n:5} {floors:g} {cell.pairs:6} |", *said, "| infinite", *infinite, flush=True)
+
+
+def study():
+    """Print the cells that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=("null", "cover", "all"), default="all")
+    parser.add_argument("--kind", nargs="+", choices=_KINDS, default=list(_KINDS))
+    parser.add_argument("--options", nargs="+", type=int, default=[2, 5, 11], metavar="K")
+    parser.add_argument("--n", nargs="+", type=int, help="people on the first side, of samples that are not clustered")
+    parser.add_argument("--floors", nargs="+", type=float, default=[2, 4, 8], help="true distances for the coverage")
+    parser.add_argument("--pairs", type=int, help="pairs in each cell")
+    parser.add_argument("--draws", type=int, default=500, help="draws of noise, or replicates of a sample")
+    asked = parser.parse_args()
+    for what, title in (
+        ("null", "floor / seen mean: js tv hell W1 | above p95: the same | beyond noise | bias left of the square"),
+        ("cover", "coverage of 95% intervals (truth below, truth above) by the true distance in floors"),
+    ):
+        if asked.what not in (what, "all"):
             continue
-        part = drawn.take(here)
-        floors, seen = part.floors(), part.observed()
-        names = ("js_distance", "total_variation", "hellinger", "wasserstein_normalised")
-        mean = [floors.mean[x].mean() / np.sqrt(seen[x]).mean() for x in names]
-        above = [(np.sqrt(seen[x]) > floors.p95[x]).mean() for x in (names[0], names[1], names[3])]
-        left = (seen["js_distance"] - floors.square["js_distance"]).mean() / seen["js_distance"].mean()
-        print(f"{kind:20} {K:2} {n:5} {label:5} {here.size:5} ", *(f"{x:.3f}" for x in mean), "|",
-              *(f"{x:.3f}" for x in above), "|", f"{(floors.p < 0.05).mean():.3f}", "|", f"{left:+.3f}")  # fmt: skip
-    sys.stdout.flush()
-
-
-def _coverage(kind, K, n, floors, drawn):
-    said = []
-    for name in ("js_distance", "total_variation", "hellinger", "wasserstein_normalised", "kl"):
-        low, high = drawn.intervals(name)
-        true = squared(*drawn.truth, drawn.scale)[name]
-        true = true if name == "kl" else np.sqrt(true)
-        below, above = (true < low).mean(), (true > high).mean()
-        said.append(f"{name[:5]} {1 - below - above - np.isnan(low).mean():.3f} ({below:.3f}, {above:.3f})")
-    print(f"{kind:16} {K:2} {n:5} {floors} ", *said)
-    sys.stdout.flush()
+        print(title)
+        for K in asked.options:
+            for kind in asked.kind:
+                simple_ = not kind.startswith(("clustered", "age"))
+                for n in (asked.n or _SIZES[what]) if simple_ else (0,):
+                    if what == "null":
+                        show_null(kind, K, n, asked.pairs or 20_000, asked.draws)
+                        continue
+                    for floors in asked.floors:
+                        show_coverage(kind, K, n, floors, asked.pairs or 4_000, asked.draws)
 
 
 if __name__ == "__main__":
-    study(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    study()
