@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -13,11 +13,14 @@ import numpy.typing as npt
 from plural_nb.errors import ModelError
 from plural_nb.silicon.drawing import LONGEST_ANSWER, draw_answers
 from plural_nb.silicon.planning import decoding_order
-from plural_nb.silicon.scoring import Evaluated, Scoring, Tokens, Tree, disjoint_forms, log_ends, log_totals
+from plural_nb.silicon.scoring import Evaluated, Floats, Scoring, Tokens, Tree, disjoint_forms, log_ends, log_totals
 from plural_nb.silicon.template import ChatTemplate
 
 # Prompts whose tree of answers is held at once; the walk through the prefix tree goes on from one to the next.
 _TOGETHER = 4096
+# Where many people are asked for one of many numbers, so many of them, spread over all, say which first tokens the
+# others' answers may begin with; what these leave must be a few times smaller there than what each prompt may leave.
+_CROWD, _PROBES, _MARGIN, _MANY_BEGINNINGS, _TINY = 16, 4, 4, 16, 1e-300
 
 
 class Engine(Protocol):
@@ -54,6 +57,7 @@ class Prepared:
 
     terminated: whether a form counts only with an end behind it. samples, seed: how many answers to draw instead.
     most: tokens of free text to draw at most, line breaks included; 0 for an answer of one line.
+    negligible: as of `Prompt`.
     """
 
     text: str
@@ -63,6 +67,7 @@ class Prepared:
     samples: int = 0
     seed: int = 0
     most: int = 0
+    negligible: float = 0.0
 
     @property
     def longest(self) -> int:
@@ -90,8 +95,9 @@ _LAST_TOKENS = 16
 def prepare(
     engine: Engine, template: ChatTemplate | None, prompt: dict[str, Any], seams: Seams | None = None
 ) -> Prepared:
-    """Turn one prompt (keys text, messages, forms; terminated, samples and seed where not 0) into tokens, whole.
+    """Turn one prompt into tokens, whole.
 
+    prompt: text, messages, forms; terminated, negligible, samples, seed and longest where not 0 (see `Prompt`).
     seams: what forms became behind earlier prompts of the same model, to be handed in with the next.
 
     Raises ModelError where the template refuses, where text spells a control token of a chat model, or where two
@@ -106,7 +112,7 @@ def prepare(
         raise ModelError("The prompt has no tokens. Give it text.")
     if prompt.get("samples"):
         return Prepared(text, tokens, (), samples=prompt["samples"], seed=prompt["seed"], most=prompt.get("longest", 0))
-    terminated = prompt.get("terminated", False)
+    terminated, negligible = prompt.get("terminated", False), prompt.get("negligible", 0.0)
     continued = partial(_continuation, engine, text, tokens, special=special, chat=chat)
     # What a form becomes depends on the prompt's last line alone, whose tokens are compared; for 101 numbers behind a
     # long prompt, tokenising each whole would take ten times as long as the model. The first form checks it.
@@ -115,12 +121,12 @@ def prepare(
     end = (line, tokens[-_LAST_TOKENS:], forms, terminated, chat)
     known = None if seams is None else seams.get(end)
     if known is not None and continued(forms[0][0]) == known[0][0]:
-        return Prepared(text, tokens, known, terminated)
+        return Prepared(text, tokens, known, terminated, negligible=negligible)
     options = [[continued(form) for form in of_option] for of_option in forms]
     disjoint = disjoint_forms(options, [of_option[-1] for of_option in forms], terminated=terminated)
     if seams is not None:
         seams[end] = disjoint
-    return Prepared(text, tokens, disjoint, terminated)
+    return Prepared(text, tokens, disjoint, terminated, negligible=negligible)
 
 
 def ask(engine: Engine, prepared: Sequence[Prepared]) -> Iterator[list[tuple[int, Outcome]]]:
@@ -145,33 +151,98 @@ def ask(engine: Engine, prepared: Sequence[Prepared]) -> Iterator[list[tuple[int
 
 
 def _scored(engine: Engine, prepared: Sequence[Prepared], places: Sequence[int]) -> Iterator[list[tuple[int, Outcome]]]:
+    """Score prompts in decoding order; of a crowd with many forms a few first, to learn how answers hardly begin."""
     ends = engine.ends() if any(prepared[i].terminated for i in places) else None
     trees: dict[object, Tree] = {}
-    scorings: dict[int, Scoring] = {}
-    wanted: dict[Tokens, list[tuple[int, int]]] = {}
+    crowds: dict[object, list[int]] = {}
     for i in places:
-        one = prepared[i]
-        kind = (one.options, one.terminated)
-        tree = trees.get(kind)
-        if tree is None:
-            tree = trees[kind] = Tree(one.options, ends if one.terminated else None)
-        scorings[i] = Scoring(tree)
-        for node, beginning in enumerate(tree.beginnings):
-            wanted.setdefault(one.tokens + beginning, []).append((i, node))
-    sequences = sorted(wanted)
-    for batch, logits in engine.evaluate(sequences):
+        kind = _kind(prepared[i])
+        if kind not in trees:
+            trees[kind] = Tree(prepared[i].options, ends if prepared[i].terminated else None)
+        if prepared[i].negligible and len(trees[kind].beginnings) > _MANY_BEGINNINGS:
+            crowds.setdefault(kind, []).append(i)
+    probes = {i for crowd in crowds.values() if len(crowd) >= _CROWD for i in crowd[:: -(-len(crowd) // _PROBES)]}
+    likely: dict[object, Floats] = {}
+    for done in _walk(engine, prepared, ends, [i for i in places if i in probes], trees):
+        for i, scoring in done:
+            kind, part = _kind(prepared[i]), scoring.first_tokens() / max(sum(scoring.probabilities()), _TINY)
+            likely[kind] = np.maximum(likely.get(kind, 0.0), part)
+        yield _outcomes(done)
+    smaller = dict(trees)
+    for kind, most in likely.items():
+        one, tree = prepared[crowds[kind][0]], trees[kind]
+        order = np.argsort(most, kind="stable")
+        few = order[np.cumsum(most[order]) <= one.negligible / _MARGIN]
+        if few.size:
+            smaller[kind] = Tree(one.options, tree.ends, frozenset(np.delete(tree.first_tokens, few).tolist()))
+    again: list[int] = []
+    for done in _walk(engine, prepared, ends, [i for i in places if i not in probes], smaller):
+        short = {i for i, s in done if (left := s.left()) and left > prepared[i].negligible * sum(s.probabilities())}
+        again += short
+        if len(short) < len(done):
+            yield _outcomes([(i, scoring) for i, scoring in done if i not in short])
+    for done in _walk(engine, prepared, ends, sorted(again, key=lambda i: prepared[i].tokens), trees):
+        yield _outcomes(done)
+
+
+def _outcomes(done: Sequence[tuple[int, Scoring]]) -> list[tuple[int, Outcome]]:
+    return [(i, Outcome(scoring.probabilities(), scoring.lengths())) for i, scoring in done]
+
+
+def _kind(one: Prepared) -> object:
+    return one.options, one.terminated
+
+
+def _walk(
+    engine: Engine,
+    prepared: Sequence[Prepared],
+    ends: npt.NDArray[np.intp] | None,
+    places: Sequence[int],
+    trees: Mapping[object, Tree],
+) -> Iterator[list[tuple[int, Scoring]]]:
+    """Yield, batch by batch, the prompts whose trees of answers are complete; `places` in decoding order."""
+    scorings: dict[int, Scoring] = {}
+    asking: list[list[tuple[int, int]]] = []  # for each sequence handed to the engine: prompts and their nodes
+
+    def sequences() -> Iterator[Tokens]:
+        for cluster in _clusters(prepared, places):
+            wanted: dict[Tokens, list[tuple[int, int]]] = {}
+            for i in cluster:
+                one = prepared[i]
+                tree = trees[_kind(one)]
+                scorings[i] = Scoring(tree)
+                for node, beginning in enumerate(tree.beginnings):
+                    wanted.setdefault(one.tokens + beginning, []).append((i, node))
+            for tokens in sorted(wanted) if len(cluster) > 1 else wanted:
+                asking.append(wanted[tokens])
+                yield tokens
+
+    for batch, logits in engine.evaluate(sequences()):
         done = []
         totals = log_totals(logits)
         ending = log_ends(logits, ends, totals) if ends is not None else np.zeros(len(totals))
         for place, row, total, end in zip(batch, logits, totals.tolist(), ending.tolist(), strict=True):
-            for i, node in wanted[sequences[place]]:
+            for i, node in asking[place]:
                 scoring = scorings[i]
                 scoring.take(node, row, total, end)
                 if scoring.complete:
-                    done.append((i, Outcome(scoring.probabilities(), scoring.lengths())))
+                    done.append((i, scoring))
                     del scorings[i]
         if done:
             yield done
+
+
+def _clusters(prepared: Sequence[Prepared], places: Sequence[int]) -> Iterator[list[int]]:
+    """Cut sorted prompts where one is not the beginning of the next, whose answers then cannot meet."""
+    cluster: list[int] = []
+    for i in places:
+        first = prepared[cluster[0]].tokens if cluster else ()
+        if cluster and prepared[i].tokens[: len(first)] != first:
+            yield cluster
+            cluster = []
+        cluster.append(i)
+    if cluster:
+        yield cluster
 
 
 def _rendered(engine: Engine, template: ChatTemplate | None, messages: Sequence[dict[str, str]]) -> str:

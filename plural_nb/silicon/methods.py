@@ -17,6 +17,9 @@ from plural_nb.survey.question import Question
 CONTENT_FREE = "N/A"
 IN_WORDS = "Answer with the words of one option only."
 MOST_NUMBERS = 1001
+# Numbers are spelled with a space in front and without, and most models hardly use one of the two. This part of the
+# captured mass changes less than a twentieth of what decoding in batches does with 16-bit weights (2e-4).
+NEGLIGIBLE = 1e-5
 _SOMEBODY = "\0somebody\0"  # stands where the persona goes
 
 # Asked before a question that wants a number; the answers are drawn from the question's own range.
@@ -124,7 +127,7 @@ def read_reply(reply: Reply, prompt: Prompt, question: Question) -> Reply:
 
 def _around(prompt: Prompt) -> Callable[[str], Prompt]:
     p = prompt
-    rest = (p.forms, p.shown, p.terminated, p.samples, p.seed)
+    rest = (p.forms, p.shown, p.terminated, p.samples, p.seed, p.longest, p.negligible)
     if not p.messages:
         head, tail = p.text.split(_SOMEBODY)
         return lambda persona: Prompt(f"{head}{persona}{tail}", (), *rest)
@@ -186,7 +189,7 @@ def _number(question: Question, persona: str, manner: Manner, draw: random.Rando
     for place in question.offered:
         words = [str(n) for n in found[place]] if place in found else [question.options[place].label.strip()]
         forms.append(tuple(form for word in words for form in (f" {word}", word)))
-    return assemble(
+    made = assemble(
         f"Question: {question.text}{tail}",
         solved=[
             (f"Question: {text}{tail}", str(draw.randint(low, high))) for text in NUMBER_EXAMPLES[: manner.examples]
@@ -199,6 +202,7 @@ def _number(question: Question, persona: str, manner: Manner, draw: random.Rando
         shown=question.offered,
         terminated=True,
     )
+    return replace(made, negligible=NEGLIGIBLE)
 
 
 def _listed(text: str, labels: Sequence[str]) -> str:

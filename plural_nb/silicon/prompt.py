@@ -45,6 +45,8 @@ class Prompt:
     samples, seed: when samples is not 0, so many answers are drawn instead, reproducibly, and forms are not scored.
     longest: when not 0, free text of so many tokens at most is drawn, which may have several lines; else an answer ends
         at the first line break.
+    negligible: forms whose first tokens together have less than this part of what all options have need not be
+        followed to their ends; 0 where every form is.
     """
 
     text: str
@@ -55,6 +57,7 @@ class Prompt:
     samples: int = 0
     seed: int = 0
     longest: int = 0
+    negligible: float = 0.0
 
     def __hash__(self) -> int:
         # Strings remember their hash; tuples of forms do not, and they hardly ever tell two prompts apart.
@@ -70,6 +73,7 @@ class Prompt:
             "samples": self.samples,
             "seed": self.seed,
             "longest": self.longest,
+            "negligible": self.negligible,
         }
 
 

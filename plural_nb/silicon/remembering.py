@@ -88,8 +88,8 @@ class Memory:
     def key(self, prompt: Prompt) -> bytes:
         """The key of a prompt's reply, 32 bytes."""
         scored: tuple[object, ...] = (prompt.forms, prompt.terminated, prompt.samples, prompt.seed)
-        if prompt.longest:
-            scored = (*scored, prompt.longest)
+        if prompt.longest or prompt.negligible:
+            scored = (*scored, prompt.longest, *([prompt.negligible] if prompt.negligible else []))
         how = self._forms.get(scored)
         if how is None:
             how = self._forms[scored] = self._base + json.dumps(scored)
