@@ -19,10 +19,10 @@ Tokens = tuple[int, ...]
 BATCH = 512  # tokens of one sequence that are decoded together
 CONTEXT = 2048
 _WARM_UP = 16
-# ggml's attention works on tiles of 64 tokens; fewer go one by one, ten times slower where heads are small (63 tokens
-# behind 220 take 25 ms, 64 take 2.6 ms at 0.26 M parameters). A small model decodes up to a tile again instead; in a
-# large one the weights cost more than the attention.
-_TILE, _WORTH_A_TILE, _SMALL_MODEL = 64, 8, 20_000_000
+# ggml's flash attention works on tiles of 64 tokens; fewer go one by one, several times slower where heads are small
+# (63 tokens behind 190 take 19 ms, 64 take 6 ms at 1 M parameters; 6 and 6 ms without it). So small models do without;
+# in a large one the weights cost more than the attention.
+_SMALL_MODEL = 20_000_000
 _DEBUG = 1  # ggml.h; the order in llama_cpp's own logger is an older one
 _ABORTED = 2
 _SEQUENCE = 0
@@ -31,9 +31,9 @@ _SEQUENCE = 0
 _BRANCHES = 128
 _OUTPUTS, _OUTPUT_FLOATS = 256, 10_000_000
 # Every token attends over all cells in use, rounded up to a step of 256, so the batch of branches beside the remembered
-# path is as small as keeps the weights busy: a tile for a small model, where attention is most of the work (pp512 = 1:
-# 64 tokens 1.03, 256 .96, 512 .83), three and more for a large one (135 M: 64 .95, 192 1.0, 256 .97, 512 .955).
-_CELLS, _LEAST_BATCH, _MOST_BATCH = 256, 192, 256
+# path is as small as keeps the weights busy: few tokens for a small model, where attention is most of the work (pp512 =
+# 1: 64 tokens 1.03, 256 .96, 512 .83), more for a large one (135 M: 64 .95, 192 1.0, 256 .97, 512 .955).
+_CELLS, _STEP, _SMALL_BATCH, _LEAST_BATCH, _MOST_BATCH = 256, 64, 64, 192, 256
 
 
 class LlamaModel:
@@ -94,6 +94,7 @@ class LlamaModel:
         self.context_size = 0
         self._batch = BATCH
         self._decoded: list[int] = []
+        self._forked = [0] * (_BRANCHES + 1)  # how many tokens of the remembered path each branch holds
         # A recurrent state can be neither cut back nor forked; such a model reads one prompt after the other.
         asks = [getattr(llama, f"llama_model_is_{kind}", None) for kind in ("recurrent", "hybrid")]
         self.can_fork = not any(ask(self._model) for ask in asks if ask)
@@ -179,17 +180,16 @@ class LlamaModel:
         if size > self.limit:
             raise ModelError(self._too_long(size))
         if self.can_fork and len(self._decoded) > size:  # what an earlier, longer prompt left takes the batch's room
-            llama.llama_memory_seq_rm(self._memory, _SEQUENCE, size, -1)
-            self._decoded = self._decoded[:size]
+            self._cut(size)
         # Beside the remembered path there is room for a batch of other branches.
-        least = (_TILE if self._small else _LEAST_BATCH) if self.can_fork else 0
-        cells = max(self.context_size, -(-(size + least) // _CELLS) * _CELLS)
-        self._batch = min(_MOST_BATCH, (cells - size) // _TILE * _TILE) if self.can_fork else min(BATCH, cells)
+        least, most = (_SMALL_BATCH, _SMALL_BATCH) if self._small else (_LEAST_BATCH, _MOST_BATCH)
+        cells = max(self.context_size, -(-(size + least * self.can_fork) // _CELLS) * _CELLS)
+        self._batch = min(most, (cells - size) // _STEP * _STEP) if self.can_fork else min(BATCH, cells)
         if cells == self.context_size:
             return
         if self._context is not None:
             llama.llama_free(self._context)
-        self._decoded = []
+        self._decoded, self._forked = [], [0] * (_BRANCHES + 1)
         params = llama.llama_context_default_params()
         params.n_ctx = cells
         params.n_batch = params.n_ubatch = min(_MOST_BATCH if self.can_fork else BATCH, cells)
@@ -198,6 +198,8 @@ class LlamaModel:
         params.n_threads = params.n_threads_batch = self._threads
         params.abort_callback = self._abort
         params.abort_callback_data = ctypes.addressof(self._cancelled)
+        if self._small and hasattr(params, "flash_attn_type"):
+            params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
         # A sliding-window cache of full size: cutting back to a shared beginning must find what was there.
         params.swa_full = True
         if hasattr(params, "n_outputs_max"):
@@ -230,7 +232,6 @@ class LlamaModel:
             size=self._batch,
             branches=self._branches - 1,
             outputs=self._outputs,
-            least=_TILE if self._small else 0,
         )
         for batch in planned:
             self._decode_branches(batch)
@@ -244,12 +245,9 @@ class LlamaModel:
         self.require_context(len(tokens))
         # The last token is decoded in any case, because its logits are wanted.
         keep = min(shared_length(self._decoded, tokens), len(tokens) - 1)
-        if self._small and len(tokens) - keep >= _WORTH_A_TILE:
-            keep = max(0, min(keep, len(tokens) - _TILE))
-        if keep < len(self._decoded) and not llama.llama_memory_seq_rm(self._memory, _SEQUENCE, keep, -1):
+        if keep < len(self._decoded) and not self._cut(keep):
             self.forget()
             keep = 0
-        self._decoded = self._decoded[:keep]
         for begin in range(keep, len(tokens), self._batch):
             self._decode(tokens[begin : begin + self._batch])
         return self._logits(-1).copy()
@@ -257,7 +255,15 @@ class LlamaModel:
     def forget(self) -> None:
         """Clear the memory of what was decoded."""
         llama.llama_memory_clear(self._memory, True)
-        self._decoded = []
+        self._decoded, self._forked = [], [0] * (_BRANCHES + 1)
+
+    def _cut(self, length: int) -> bool:
+        """Keep so many tokens of the remembered path, in all branches; False where the memory cannot be cut."""
+        if not llama.llama_memory_seq_rm(self._memory, -1, length, -1):
+            return False
+        self._decoded = self._decoded[:length]
+        self._forked = [min(held, length) for held in self._forked]
+        return True
 
     def _is_cancelled(self) -> bool:
         return self._cancelled[0] == b"\1"
@@ -282,14 +288,22 @@ class LlamaModel:
         self._decoded += tokens
 
     def _decode_branches(self, batch: Batch) -> None:
+        # A branch keeps what it holds of the path from batch to batch: the hundred numbers behind one prompt share some
+        # dozen branches, and adding a cell to a branch costs as much as a small model's multiplication.
         for branch, length in enumerate(batch.forks, start=1):
-            llama.llama_memory_seq_cp(self._memory, _SEQUENCE, branch, 0, length)
+            if (held := self._forked[branch]) < length:
+                llama.llama_memory_seq_cp(self._memory, _SEQUENCE, branch, held, length)
+            elif held > length:
+                llama.llama_memory_seq_rm(self._memory, branch, length, -1)
         self._run(self._filled(batch))
-        # The last branch becomes the remembered path; its cells are its own or shared, never moved.
-        last = len(batch.forks)
-        llama.llama_memory_seq_keep(self._memory, last)
-        llama.llama_memory_seq_cp(self._memory, last, _SEQUENCE, -1, -1)
-        llama.llama_memory_seq_rm(self._memory, last, -1, -1)
+        # The last branch becomes the remembered path.
+        last, kept = len(batch.forks), batch.forks[-1]
+        llama.llama_memory_seq_rm(self._memory, _SEQUENCE, kept, -1)
+        llama.llama_memory_seq_cp(self._memory, last, _SEQUENCE, kept, -1)
+        for branch, held in enumerate([*batch.forks, *self._forked[last + 1 :]], start=1):
+            if branch <= last or held > kept:
+                llama.llama_memory_seq_rm(self._memory, branch, min(held, kept), -1)
+            self._forked[branch] = min(held, kept)
         self._decoded = list(batch.path)
 
     def _filled(self, batch: Batch) -> Any:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 Tokens = tuple[int, ...]
 Ints = npt.NDArray[np.int32]
-_CROWDED = 16  # shared tokens of a batch per token of a branch
 
 
 @dataclass(slots=True)
@@ -49,15 +48,12 @@ class _Chain:
 
 
 def batches(
-    sequences: Iterable[Tokens], remembered: Tokens, *, size: int, branches: int, outputs: int, least: int = 0
+    sequences: Iterable[Tokens], remembered: Tokens, *, size: int, branches: int, outputs: int
 ) -> Iterator[Batch]:
     """Yield batches that decode each distinct beginning of the sequences once, logits wanted at each one's end.
 
     sequences: distinct and sorted. remembered: the path that is in branch 0 already. size: tokens per batch, at most.
     branches: per batch, at most, branch 0 not counted. outputs: rows with logits per batch, at most.
-    least: a last batch smaller than this decodes some of the path again (where small batches cost more than tokens);
-        0 for a large model. A batch of at least so many ends before branches that add a token or two to many of it:
-        behind a remembered path they cost a third.
 
     >>> [b] = batches([(1, 2), (1, 2, 3), (1, 4)], (1, 9), size=8, branches=4, outputs=8)
     >>> b.tokens.tolist(), b.positions.tolist(), b.first.tolist(), b.count.tolist(), b.forks, b.outputs
@@ -72,11 +68,7 @@ def batches(
             pending += len(chain.tokens) - chain.shared
         if not waiting:
             return
-        if pending < least:
-            again = min(least - pending, waiting[0].shared)
-            waiting[0].shared -= again
-            pending += again
-        batch, decoded = _next(waiting, size, branches, outputs, least)
+        batch, decoded = _next(waiting, size, branches, outputs)
         pending -= decoded
         yield batch
 
@@ -99,7 +91,7 @@ def _chains(sequences: Iterable[Tokens], remembered: Tokens) -> Iterator[_Chain]
         yield chain
 
 
-def _next(waiting: deque[_Chain], size: int, branches: int, outputs: int, least: int) -> tuple[Batch, int]:
+def _next(waiting: deque[_Chain], size: int, branches: int, outputs: int) -> tuple[Batch, int]:
     tokens: list[int] = []
     positions: list[int] = []
     first: list[int] = []
@@ -112,8 +104,6 @@ def _next(waiting: deque[_Chain], size: int, branches: int, outputs: int, least:
     while waiting and len(tokens) < size and len(forks) < branches and len(found) < outputs:
         chain = waiting[0]
         at = chain.shared
-        if least and len(tokens) >= least and at - begin > _CROWDED * (len(chain.tokens) - at):
-            break
         left = rows[max(0, at - begin) :]  # what the branches so far have and this one has not
         last[left] = len(forks)
         if at < begin:  # this branch leaves the remembered path earlier, so it shares no row

@@ -24,10 +24,9 @@ def test_each_distinct_beginning_is_decoded_once_and_every_branch_spells_its_pro
     sequences, draw = crowd(seed), random.Random(1000 + seed)
     remembered = tuple(draw.randrange(3) for _ in range(draw.randrange(0, 15)))
     size, branches, outputs = draw.choice([(1, 1, 1), (4, 2, 3), (16, 8, 4), (64, 64, 64), (7, 3, 100)])
-    least = draw.choice([0, size // 2])  # with it a last small batch decodes more, and crowded ones end early
     decoded, answered = 0, []
     path = remembered
-    for batch in batches(sequences, remembered, size=size, branches=branches, outputs=outputs, least=least):
+    for batch in batches(sequences, remembered, size=size, branches=branches, outputs=outputs):
         assert 0 < len(batch.tokens) <= size
         assert len(batch.forks) <= branches
         assert len(batch.outputs) <= outputs
@@ -49,26 +48,7 @@ def test_each_distinct_beginning_is_decoded_once_and_every_branch_spells_its_pro
     assert sorted(answered) == list(range(len(sequences)))
     nodes = {s[:i] for s in sequences for i in range(1, len(s) + 1)}
     known = {remembered[:i] for i in range(1, min(shared_length(remembered, sequences[0]), len(sequences[0]) - 1) + 1)}
-    assert decoded == len(nodes - known) if not least else decoded >= len(nodes - known)
-
-
-def test_many_answers_behind_one_prompt_wait_until_it_is_remembered() -> None:
-    """In the batch of the prompt itself each of its tokens would belong to every answer's branch."""
-    prompt = tuple(range(100))
-    sequences = sorted([prompt, *((*prompt, 200 + i) for i in range(30))])
-    stem, answers = batches(sequences, (), size=256, branches=64, outputs=64, least=64)
-    assert (len(stem.tokens), stem.count.sum(), stem.outputs) == (101, 101, [(99, 0), (100, 1)])
-    assert (len(answers.tokens), answers.count.sum(), answers.forks[0]) == (64, 35 * 29 + 29, 65)
-    large = list(batches(sequences, (), size=256, branches=64, outputs=64))
-    assert [len(b.tokens) for b in large] == [130]
-
-
-def test_a_small_last_batch_takes_a_whole_tile_from_the_remembered_path() -> None:
-    path = tuple(range(100))
-    [batch] = batches([(*path, 7), (*path, 8)], path, size=512, branches=8, outputs=8, least=64)
-    assert len(batch.tokens) == 64
-    assert batch.forks == [38, 38]
-    assert batch.count[:62].tolist() == [2] * 62
+    assert decoded == len(nodes - known)
 
 
 @pytest.mark.parametrize("seed", range(20))

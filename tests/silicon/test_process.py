@@ -138,7 +138,8 @@ try:
 except Cancelled:
     outcome = "cancelled"
 stop[0] = b"\\0"
-print(json.dumps([outcome, m._decoded, float(abs(m.next_logits(prompt) - truth).max())]))
+remembered = list(m._decoded)
+print(json.dumps([outcome, remembered, float(abs(m.next_logits(prompt) - truth).max())]))
 """
 
 
