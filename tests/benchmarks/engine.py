@@ -15,17 +15,20 @@ W1: 20 of the 200 people × 10 questions, person after person. W2: the same, que
 - vs_limit: tokens per second beside llama.cpp's prompt processing of 512 tokens (pp512).
 
 The time: at 0.5 B and 200 tokens per second our 200 prompts of W1 take one minute, a peer's 24 prompts half to one and
-a half. So each workload is asked once, in three parts: we answer a third of our 200 prompts and pause, pp512 runs
-before and after, then each peer answers a third of its block of 30 consecutive prompts (the block begins where a seed
-says, behind two prompts that warm it up). A ratio is the median of the three pairs. Our parts are compared by tokens,
-because a pause falls between batches, not between prompts; "tokens" shows that each distinct token was decoded once.
+a half. So each workload is asked once, in three parts: we answer a third of our 200 prompts, then each peer answers a
+third of its block of 24 consecutive prompts (the block begins where a seed says, behind two prompts that warm it up);
+a ratio is the median of the three pairs. Within a part we pause twice, and pp512 runs before and after each of these
+pieces, because a machine's speed drifts within a minute; `vs_limit` is the median of nine. Ours are compared by
+tokens, as a pause falls between batches, not between prompts; "tokens" shows that each distinct one was decoded once.
 Rows of the peers' prompts, normalised, must equal ours to 2e-2, else the exit status is 1.
 
 W3 (`folding`): 944 respondents of anes96 told by age, education and income, the demo model asked for whom they vote:
 everybody once beside each distinct respondent once. Without folding the n-th of several identical respondents is
 asked in an n-th round, because one walk through the prefix tree would decode them once anyway.
-W4 (`thermometer_cost`): 40 people × one question with 101 numbers, digits and ends decoded, beside one with five
-options, demo model; `thermometer_cost_two_spellings` is with and without a space in front, as `Model.ask` has it.
+W4 (`thermometer_cost`): 200 people of the teaching survey, each told by all traits in an order of their own, rate the
+premier from 0 to 100, as `Model.ask` asks it: 101 numbers, with a space in front and without, their digits and ends
+decoded; beside a question with five options. Demo model. `thermometer_cost_followed`: where a spelling that the model
+hardly uses is followed all the same.
 
 extra_mb: peak anonymous memory during W1 at 0.5 B less that after loading. leak_mb: what the demo model's worker has
 grown by after 100,000 prompts. store_lookups_per_s: known keys in bulk. second_ask_per_s: 40,000 prompts that the store
@@ -35,6 +38,7 @@ knows, in a new session, end to end. cancel_ms: from `cancel()` to the exception
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import random
@@ -54,7 +58,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # also where another program imp
 from peers import Bench, Options, Tokens
 from shapes import SHAPES, Workload, write_shape
 
-PARTS, BLOCK, WARM_UP = 3, 30, 2
+PARTS, PIECES, BLOCK, WARM_UP = 3, 3, 24, 2
+THERMOMETERS = 200
 TOLERANCE = 2e-2
 MARK = "progress: "
 FIVE: Options = tuple(((token,),) for token in range(33, 38))
@@ -100,19 +105,25 @@ def against_peers(bench: Bench, work: Workload, name: str) -> dict[str, Any]:
     rows: dict[str, list[np.ndarray]] = {"careful": [], "completion": []}
     bench.decoded = decoded = 0
     answers: dict[int, np.ndarray] = {}
+    took: list[tuple[int, float]] = []  # tokens and seconds of the pieces of this part
     limit = bench.limit()
-    for part, (seconds, found) in enumerate(bench.ask_in_parts(work.prompts, FIVE, PARTS)):
+    for piece, (seconds, found) in enumerate(bench.ask_in_parts(work.prompts, FIVE, PARTS * PIECES), start=1):
         after = bench.limit()
+        took.append((bench.decoded - decoded, seconds))
         raw["pp512"].append((limit + after) / 2)
-        raw["tokens"].append((bench.decoded - decoded) / seconds)
-        raw["ours"].append(raw["tokens"][-1] * len(work.prompts) / work.distinct)
-        decoded, answers = bench.decoded, found
-        some = [work.prompts[i] for i in block[part * BLOCK // PARTS : (part + 1) * BLOCK // PARTS]]
+        raw["tokens"].append(took[-1][0] / seconds)
+        decoded, answers, limit = bench.decoded, found, after
+        if piece % PIECES:
+            continue
+        tokens, spent = map(sum, zip(*took, strict=True))
+        raw["ours"].append(tokens / spent * len(work.prompts) / work.distinct)
+        part, took = piece // PIECES, []
+        some = [work.prompts[i] for i in block[(part - 1) * BLOCK // PARTS : part * BLOCK // PARTS]]
         for peer in ("careful", "completion"):
             seconds, told = getattr(bench, peer)(some, FIVE)
             raw[peer].append(len(some) / seconds)
             rows[peer] += told
-        say(f"{name}: part {part + 1} of {PARTS}: " + ", ".join(f"{key} {raw[key][-1]:.4g}/s" for key in raw))
+        say(f"{name}: part {part} of {PARTS}: " + ", ".join(f"{key} {raw[key][-1]:.4g}/s" for key in raw))
         limit = bench.limit()
     differs = {
         peer: max(float(abs(row(answers[i]) - row(theirs)).max()) for i, theirs in zip(block, told, strict=True))
@@ -124,7 +135,7 @@ def against_peers(bench: Bench, work: Workload, name: str) -> dict[str, Any]:
         "vs_limit": paired(raw["tokens"], raw["pp512"]),
         "rows_equal": max(differs.values()) <= TOLERANCE,
         "largest_difference": {peer: round(value, 6) for peer, value in differs.items()},
-        "n": {"ours": len(work.prompts), "peers": BLOCK, "pairs": PARTS},
+        "n": {"ours": len(work.prompts), "peers": BLOCK, "pairs": PARTS, "pieces": PARTS * PIECES},
         "tokens": {"distinct": work.distinct, "decoded": decoded},
         "raw_per_s": {key: [round(value, 3) for value in values] for key, values in raw.items()},
     }
@@ -172,26 +183,40 @@ def folding(bench: Bench) -> dict[str, Any]:
 
 
 def thermometer(bench: Bench) -> dict[str, Any]:
-    """101 numbers through their digits, with their ends, beside five options."""
-    space, digits = 220, range(15, 25)
-    plain = [tuple(digits[int(c)] for c in str(n)) for n in range(101)]
-    kinds = {
-        "five": (FIVE, False),
-        "numbers": (tuple((number,) for number in plain), True),
-        "two_spellings": (tuple(((space, *number), number) for number in plain), True),
-    }
-    prompts = Workload(bench.ours.vocabulary_size, 40, 1).prompts
-    raw: dict[str, list[float]] = {kind: [] for kind in kinds}
+    """101 numbers beside five options, put to the same people as `Model.ask` puts them."""
+    from plural_nb import load_survey
+    from plural_nb.silicon.asking import prepare
+    from plural_nb.silicon.manner import Manner
+    from plural_nb.silicon.methods import prompts_of
+
+    survey, draw = load_survey("teaching"), random.Random(0)
+    told = []
+    for row in draw.sample(range(survey.n), THERMOMETERS):
+        codes = {key: survey.trait_codes[key][row] for key in survey.traits}
+        said = [survey.traits[key].sentences[code] for key, code in codes.items() if code >= 0]
+        told.append(" ".join(draw.sample(said, len(said))))
+    crowd: dict[str, list[Any]] = {}
+    for kind, key, manner in (("five", "nature", Manner()), ("numbers", "premier", Manner(method="number"))):
+        made = prompts_of(survey.questions[key], told, manner).values()
+        crowd[kind] = [prepare(bench.ours, None, prompt.frame()) for [[prompt]] in made]
+    crowd["followed"] = [dataclasses.replace(one, negligible=0.0) for one in crowd["numbers"]]
+    raw: dict[str, list[float]] = {kind: [] for kind in crowd}
+    nodes: dict[str, int] = {}
     for _ in range(PARTS):
-        for kind, (options, terminated) in kinds.items():
-            begin = time.perf_counter()
-            bench.ask(prompts, options, terminated=terminated)
-            raw[kind].append(1000 * (time.perf_counter() - begin) / len(prompts))
+        for kind, prepared in crowd.items():
+            bench.decoded = 0
+            seconds, _ = timed(lambda prepared=prepared: bench.score(prepared))
+            raw[kind].append(1000 * seconds / len(prepared))
+            nodes[kind] = bench.decoded
     say(f"W4: {raw} ms per prompt")
     return {
         "thermometer_cost": paired(raw["numbers"], raw["five"]),
-        "thermometer_cost_two_spellings": paired(raw["two_spellings"], raw["five"]),
-        "W4": {"n": len(prompts), "raw_ms_per_prompt": {key: [round(v, 2) for v in raw[key]] for key in raw}},
+        "thermometer_cost_followed": paired(raw["followed"], raw["five"]),
+        "W4": {
+            "n": THERMOMETERS,
+            "tokens": nodes,
+            "raw_ms_per_prompt": {key: [round(v, 2) for v in raw[key]] for key in raw},
+        },
     }
 
 

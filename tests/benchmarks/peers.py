@@ -48,13 +48,21 @@ class Bench:
 
         self.ours._decode_branches = counted
 
-    def ask(self, prompts: Sequence[Tokens], options: Options, *, terminated: bool = False) -> dict[int, np.ndarray]:
+    def ask(self, prompts: Sequence[Tokens], options: Options) -> dict[int, np.ndarray]:
         """Our row for each prompt, by its place."""
-        *_, (_, found) = self.ask_in_parts(prompts, options, 1, terminated=terminated)
+        *_, (_, found) = self.ask_in_parts(prompts, options, 1)
         return found
 
+    def score(self, prepared: Sequence[Any]) -> None:
+        """Ask prompts that are prepared already."""
+        from plural_nb.silicon.asking import ask
+
+        self.ours.forget()
+        for _ in ask(self.ours, prepared):
+            pass
+
     def ask_in_parts(
-        self, prompts: Sequence[Tokens], options: Options, parts: int, *, terminated: bool = False
+        self, prompts: Sequence[Tokens], options: Options, parts: int
     ) -> Iterator[tuple[float, dict[int, np.ndarray]]]:
         """Ask all prompts once, pausing `parts` times on the way: yields seconds since the pause, and all rows so far.
 
@@ -65,7 +73,7 @@ class Bench:
         self.ours.forget()
         found: dict[int, np.ndarray] = {}
         begin = time.perf_counter()
-        prepared = [Prepared("", prompt, options, terminated) for prompt in prompts]
+        prepared = [Prepared("", prompt, options) for prompt in prompts]
         part = 1
         for batch in ask(self.ours, prepared):
             for i, outcome in batch:
@@ -126,6 +134,9 @@ class Bench:
         if self._careful is None:
             self._careful = self._open()
             self._careful.can_fork = False
+            self._careful._small = (
+                False  # flash attention, llama.cpp's default, is quicker for 512 tokens
+            )
             self._careful.require_context(max(size, LIMIT))
         return self._careful
 
