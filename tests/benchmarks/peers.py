@@ -134,9 +134,7 @@ class Bench:
         if self._careful is None:
             self._careful = self._open()
             self._careful.can_fork = False
-            self._careful._small = (
-                False  # flash attention, llama.cpp's default, is quicker for 512 tokens
-            )
+            self._careful._small = False  # flash attention, llama.cpp's default, is quicker for 512 tokens
             self._careful.require_context(max(size, LIMIT))
         return self._careful
 
