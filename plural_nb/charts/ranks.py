@@ -27,7 +27,9 @@ def ranking_chart(found: Ranking, *, title: str = "", about: str = "") -> Chart:
     title: of the chart. about: the population, in words.
 
     Models are compared on the same draws of questions, so two may really differ although their whiskers overlap: the
-    ranks beside each say which differences are real.
+    ranks beside each say which differences are real. One that could not be scored is named in a note.
+
+    Raises PluralError where nothing can be ranked.
 
     >>> from plural_nb.comparison.ranking import Ranking
     >>> r = np.random.default_rng(0).normal(0, 0.01, 500)
@@ -39,6 +41,8 @@ def ranking_chart(found: Ranking, *, title: str = "", about: str = "") -> Chart:
     t = float(special.stdtrit(m - 1, (1 + found.level) / 2)) if m > 1 else np.nan
     rows: list[dict[str, Any]] = []
     for one in found.table().iter_rows(named=True):
+        if not np.isfinite(one["value"]):
+            continue
         drawn = found.replicates[found.names.index(one["name"])]
         drawn = drawn[np.isfinite(drawn)]
         reach = t * float(np.sqrt(m / (m - 1)) * drawn.std()) if m > 1 and drawn.size > 1 else np.nan
@@ -49,12 +53,16 @@ def ranking_chart(found: Ranking, *, title: str = "", about: str = "") -> Chart:
             range=f"{_figures(low)} – {_figures(high)}" if np.isfinite(reach) else "no interval", ranks=ranks,
             leads=f"{one['best']:.0%} of draws", place_said=str(one["rank"]), noise="",
         ))  # fmt: skip
+    if not rows:
+        raise PluralError(found.sentence())
+    left = [name for name, value in zip(found.names, found.values, strict=True) if not np.isfinite(value)]
     asked = title or "Which model is nearest to people?"
     whisker = f"whisker: {found.level:.0%} interval over other questions like these"
     return _chart(
         rows, "model", (Key("model", "Model", whisker),), title=asked, axis=found.label, first="Model",
         subtitle=about, summary=f"{asked} {found.sentence()}", frame=found.table(),
-        notes=("The ranks are those that real differences leave open (paired over questions).",),
+        notes=("The ranks are those that real differences leave open (paired over questions).",
+               *([f"Not scored: {', '.join(left)}."] if left else [])),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from plural_nb.errors import PluralError, nearest
 
 EVERYONE = ("", "")
 _COLUMNS = ("question", "option", "share")
+_KNOWN = (*_COLUMNS, "trait", "level")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +74,13 @@ class Benchmarks:
                 raise PluralError(f"Benchmark {_where(row)}: {row['share']!r} is not a number.") from None
             by = found.setdefault((row["trait"], row["level"]), {}).setdefault(row["question"], {})
             if row["option"] in by:
-                raise PluralError(f"Benchmark {_where(row)} stands twice. Give each option of a question one share.")
+                others = [name for name in frame.columns if name not in _KNOWN]
+                said = (
+                    f" (Is it told apart by {', '.join(map(repr, others))}? Keep one of its values.)" if others else ""
+                )
+                raise PluralError(
+                    f"Benchmark {_where(row)} stands twice. Give each option of a question one share.{said}"
+                )
             by[row["option"]] = share
         problems = []
         for group, questions in found.items():

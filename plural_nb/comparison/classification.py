@@ -11,12 +11,13 @@ from scipy import optimize, special
 
 from plural_nb.answers import Answers
 from plural_nb.comparison.distances import Floats
-from plural_nb.comparison.sample import Sample, labels_of
+from plural_nb.comparison.sample import Sample, labels_of, sample_of
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.design import Ints
 from plural_nb.survey.means import mean
 from plural_nb.survey.measure import Measure
 from plural_nb.survey.shares import group_codes
+from plural_nb.survey.survey import Survey
 
 # Keeps coefficients finite where a trait decides the outcome: one person's worth of information on each.
 _RIDGE = 1.0
@@ -63,8 +64,8 @@ class Classified:
 
 
 def classify(
-    samples: Mapping[str, Sample],
-    benchmark_sample: Sample,
+    samples: Mapping[str, Sample | Survey],
+    benchmark_sample: Sample | Survey,
     *,
     outcomes: Sequence[str],
     predictors: Sequence[str],
@@ -73,8 +74,9 @@ def classify(
     """Fit a multinomial logit of each outcome on each sample, and classify the benchmark sample's people with it.
 
     samples: by name; a silicon sample's rows may be fractional. benchmark_sample: people who are known to stand for
-    the population. outcomes: question keys. predictors: trait keys, each a set of indicators; levels that a sample
-    has nobody of get no coefficient. Fits are weighted, with a ridge of one person's information per coefficient.
+    the population. Both may be surveys. outcomes: question keys. predictors: trait keys, each a set of indicators;
+    levels that a sample has nobody of get no coefficient. Fits are weighted, with a ridge of one person's information
+    per coefficient.
 
     After Pew Research Center 2016, "Evaluating Online Nonprobability Surveys", chapter 1. What cannot be fitted is
     named in `left_out`. Raises PluralError for an unknown outcome or predictor of the benchmark sample, or where
@@ -88,22 +90,23 @@ def classify(
     """
     if not outcomes or not predictors:
         raise PluralError("A regression needs an outcome and a predictor; name at least one question and one trait.")
-    for words, known in ((outcomes, benchmark_sample.answers), (predictors, benchmark_sample.groups)):
+    people = sample_of("benchmark_sample", benchmark_sample, outcomes)
+    for words, known in ((outcomes, people.answers), (predictors, people.groups)):
         for word in words:
             if word not in known:
                 raise PluralError(f"The benchmark sample has no {word!r}. {nearest(word, known)}")
     rows, left_out = [], []
     for outcome in outcomes:
-        truth = benchmark_sample.answers[outcome]
+        truth = people.answers[outcome]
         labels = labels_of(truth)
         places = _observed(truth)
-        levels = {trait: _levels(benchmark_sample, truth, trait) for trait in predictors}
-        X = _indicators(benchmark_sample, truth, levels)
+        levels = {trait: _levels(people, truth, trait) for trait in predictors}
+        X = _indicators(people, truth, levels)
         own = _own(X, truth, places)
         shares = np.array([truth.design.weight[places == k].sum() for k in range(len(labels))])
         for name, sample in samples.items():
             try:
-                W = _fitted(sample, outcome, labels, levels)
+                W = _fitted(sample_of(name, sample, outcomes), outcome, labels, levels)
             except PluralError as problem:
                 left_out.append(f"{outcome}, {name}: {problem}")
                 continue

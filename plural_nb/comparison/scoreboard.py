@@ -221,6 +221,11 @@ def score(
     some = next(iter(compared.values()))
     # A cell that one model failed in is left out for all: they are compared on the same questions.
     usable = np.logical_and.reduce([np.isfinite(f.distances["js_distance"]["value"]) for f in compared.values()])
+    if not usable.any():
+        reasons = [
+            f"{name}: {key}, {why}" for name, found in compared.items() for (key, _), why in found.failed.items()
+        ]
+        raise PluralError(f"No question could be scored for every model ({'; '.join(reasons[:3])}).")
     for found in compared.values():
         for columns in found.distances.values():
             columns["value"][~usable] = np.nan

@@ -151,7 +151,9 @@ class CompareView(Panel):
 
     @property
     def comparison(self) -> Comparison | None:
-        """The two sides compared on the chosen question; None while a model has not answered."""
+        """The two sides compared on the chosen question, waited for while it is made; None before a model answers."""
+        if self._comparison is None:
+            self._reckoning.wait(_LONG)
         return self._comparison
 
     @property
@@ -187,7 +189,7 @@ class CompareView(Panel):
         self._desk.cancel()
         with self._lock:
             if self._reckoning.drop():
-                self.status = {"kind": "stopped", "text": "Stopped before all questions were compared."}
+                self.status = {"kind": "stopped", "text": "Stopped before all was compared."}
 
     def close(self) -> None:
         """Close the view and the models it opened."""
@@ -257,8 +259,6 @@ class CompareView(Panel):
         wanted = [*self._survey.questions.values()] if self.tab == "questions" else [asked]
         models = [who.model for who in dict.fromkeys((one, other)) if who.kind == "model"]
         self.asks, self._pairing.every_way = bool(models), self.every_way
-        if self.tab != "questions":
-            self._reckoning.drop()
         if models and self._desk.ask(models, wanted, every_way=self.every_way):
             self._reckoning.drop()
             self.status = {"kind": "working", "text": f"Waiting for {self._named(models[0])}…"}
@@ -272,7 +272,9 @@ class CompareView(Panel):
         remark = ""
         if self.tab == "questions":
             found = self._pairing.table(one, other, self.by)
-            if found is None:
+            if found is not None:
+                self._reckoning.drop()
+            else:
                 ready, found = self._reckoning.want(*self._pairing.reckon(one, other, self.by), patience=patience)
                 if not ready:
                     self._wait_for(other)
@@ -283,7 +285,17 @@ class CompareView(Panel):
             self.findings = compare_findings(None, found)
             self.drawn = "grid"
         else:
-            self._comparison, remark = self._pairing.compared(one, other, self.question, self.by, self.group)
+            key, work = self._pairing.pair(one, other, self.question, self.by, self.group)
+            made = self._pairing.kept(key)
+            if made is not None:
+                self._reckoning.drop()
+            else:
+                ready, made = self._reckoning.want(key, work, patience=patience)
+                if not ready:
+                    self._wait_for(other)
+                    self.status = {"kind": "working", "text": "Comparing…"}
+                    return
+            self._comparison, remark = made
             grouped = len(self._comparison.groups) > 1
             if self.tab == "distances":
                 chart = distances_and_noise(
@@ -330,6 +342,8 @@ class CompareView(Panel):
 
     def _reckons(self, done: int, total: int) -> None:
         """Take news from the thread that makes a table."""
+        if self.tab != "questions":
+            return
         text = f"Comparing… {done} of {total} questions"
         self.status = {"kind": "working", "text": text, "done": done, "total": total, "what": "Questions compared"}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from plural_nb.answers import Answers
@@ -16,6 +17,7 @@ from plural_nb.widgets.questionnaire import Questionnaire
 from plural_nb.widgets.reckoning import Report, Sum
 
 TableKey = tuple[str, str, str, int, bool]
+_KEPT = 8
 
 
 class Pairing:
@@ -28,6 +30,7 @@ class Pairing:
         self._survey = survey
         self._desk = desk
         self._tables: dict[TableKey, SurveyDistances] = {}
+        self._pairs: OrderedDict[Hashable, tuple[Comparison, str, tuple[Any, ...]]] = OrderedDict()
         self.every_way = False
 
     def levels(self, by: str) -> tuple[str, ...]:
@@ -45,6 +48,34 @@ class Pairing:
             return compare(a, b, by=self._survey.groups(by)), ""
         label = self._survey.traits[by].label.lower()
         return compare(a, b), f"{one.name} has no groups; put people first to break down by {label}."
+
+    def pair(self, one: Contender, other: Contender, question: str, by: str, group: str) -> tuple[Hashable, Sum]:
+        """Return what makes a comparison with its verdicts, and what must be said of it; and a key of its sides.
+
+        The last few are kept, so that another picture of the same costs nothing.
+        """
+        sides = tuple(
+            self.answers(who, question, by, group) for who in (one, other) if who.kind in ("answers", "model")
+        )
+        names = tuple((who.name, who.kind) for who in (one, other))
+        # Answers are told apart by what they are; those that are kept stay alive, so that no others can be the same.
+        key = names, question, by, group, tuple(map(id, sides))
+
+        def work(report: Report) -> tuple[Comparison, str]:
+            comparison, remark = self.compared(one, other, question, by, group)
+            report(0, 1)
+            _ = comparison.verdicts
+            self._pairs[key] = comparison, remark, sides
+            while len(self._pairs) > _KEPT:
+                self._pairs.popitem(last=False)
+            return comparison, remark
+
+        return key, work
+
+    def kept(self, key: Hashable) -> tuple[Comparison, str] | None:
+        """A comparison that was made before."""
+        found = self._pairs.get(key)
+        return None if found is None else found[:2]
 
     def answers(self, who: Contender, question: str, by: str, group: str) -> Answers | Mapping[str, Answers]:
         """Return what one says to a question, in one group where one is named."""

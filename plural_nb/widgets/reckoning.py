@@ -15,6 +15,7 @@ from plural_nb.widgets.bench import Bench, Pause
 # So long a choice waits for its result before it goes on and the result comes later: what is quick never flickers.
 PATIENCE = 0.5
 _BETWEEN_REPORTS = 1 / 15
+_BETWEEN_LOOKS = 0.01
 Report = Callable[[int, int], None]
 Sum = Callable[[Report], Any]
 
@@ -110,7 +111,11 @@ class Reckoning:
             except Exception as error:
                 wish.error = error
             wish.ready.set()
-            with self._lock:
+            # Whoever holds the lock may take the result, or wish for another that waits for this thread.
+            while not self._lock.acquire(timeout=_BETWEEN_LOOKS):
+                if wish.taken or self._wish is not wish:
+                    return
+            try:
                 if wish.taken or self._wish is not wish:
                     return
                 wish.taken = True
@@ -118,5 +123,7 @@ class Reckoning:
                     self._failed(wish.error)
                 else:
                     self._done(wish.key, wish.result)
+            finally:
+                self._lock.release()
 
         return job

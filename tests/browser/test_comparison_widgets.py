@@ -15,6 +15,7 @@ import pytest
 
 import plural_nb as pnb
 from plural_nb.comparison.baselines import uniform
+from plural_nb.widgets import reckoning
 from plural_nb.widgets.cell_grid import CellGrid
 from plural_nb.widgets.runtime import bundle_version
 from plural_nb.widgets.vega_view import VegaView
@@ -28,6 +29,12 @@ _PAIR = (
 )
 _BOARD = ("by", "measure", "title", "trait_menu", "measure_menu", "opened", "status", "findings", "drawn")
 _GRID = ("caption", "corner", "columns", "rows", "cells", "chosen")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine is busy with, what is compared is waited for."""
+    monkeypatch.setattr(reckoning, "PATIENCE", 60.0)
 
 
 def grid_state(grid: CellGrid) -> dict[str, Any]:
@@ -256,6 +263,26 @@ def test_text_from_files_is_never_markup(shown: Callable[..., Page]) -> None:
     assert one.page.locator("img").count() == 0
     assert one.page.evaluate("window.hacked") is None
     assert one.page.get_by_text(HOSTILE).count() >= 4
+
+
+def test_two_panels_of_one_kind_on_a_page_share_no_id(shown: Callable[..., Page], teaching: pnb.Survey) -> None:
+    one = shown(pnb.CompareView(teaching, given(teaching), question="toll", by="region"))
+    # As anywidget does: every widget brings its script, which is loaded for it alone.
+    again = """async ([script, state]) => {
+        const type = "text/javascript";
+        const load = async () => (await import(URL.createObjectURL(new Blob([script], { type })))).default;
+        await window.make("second", "compare_view", JSON.parse(state));
+        for (const id of ["pair", "second"]) {
+            const el = document.body.appendChild(document.createElement("div"));
+            window.models[id].module = await load();
+            await window.show(window.models[id], el);
+        }
+        const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+        return ids.filter((id, i) => ids.indexOf(id) !== i);
+    }"""
+    state = one.parts()["pair"][1]
+    assert one.page.evaluate(again, [str(one.whole._esm), json.dumps(state)]) == []
+    assert one.page.get_by_label("Groups", exact=True).count() == 3
 
 
 def test_progress_can_be_cancelled(pair: Page) -> None:

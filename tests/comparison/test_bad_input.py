@@ -8,6 +8,7 @@ import pytest
 
 import plural_nb as pnb
 from plural_nb.answers import Answers, Source
+from plural_nb.charts import ranking_chart
 from plural_nb.comparison.baselines import uniform
 from plural_nb.errors import PluralError, SurveyError
 from plural_nb.survey.design import Design
@@ -93,6 +94,28 @@ def test_other_options_and_no_captured_mass_cost_one_question_only(survey):
     assert board.table()["questions"].to_list() == [1, 1]
 
 
+def test_models_that_failed_on_different_questions_cannot_be_scored_together(survey):
+    milk = survey.questions["milk"]
+    one = {"tea": uniform(survey.answers("tea")), "milk": row(milk, [0, 0, 0], mass=0.0)}
+    two = {"tea": row(ask_for("Tea?", ["Yes", "Never"]), [0.5, 0.5]), "milk": uniform(survey.answers("milk"))}
+    with pytest.raises(PluralError, match=r"No question could be scored for every model .one: milk, the model put no"):
+        pnb.score({"one": one, "two": two}, survey)
+
+
+def test_a_ranking_by_a_measure_that_no_question_has_is_refused_in_words(survey):
+    board = pnb.score({"even": {key: uniform(survey.answers(key)) for key in survey.questions}}, survey)
+    with pytest.raises(PluralError, match="nothing can be ranked"):
+        ranking_chart(board.ranking("representativeness"))
+    view = pnb.ScoreboardView(survey, {"even": {key: uniform(survey.answers(key)) for key in survey.questions}})
+    assert view.wait(30)
+    view.measure = "representativeness"
+    assert "nothing can be ranked" in view.status["text"]
+    view.measure = "simbench"
+    assert view.wait(30)
+    assert view.status["kind"] == "ready"
+    view.close()
+
+
 def test_options_that_both_have_are_offered():
     tea = ask_for("Tea?", ["Green", "Black", "Other"], key="tea")
     people = Answers.from_places(tea, [0, 1, 2] * 20)
@@ -116,8 +139,10 @@ def test_panels_say_what_they_cannot_show_and_show_the_rest(survey):
     other = row(ask_for("Tea?", ["Yes", "Never"]), [0.5, 0.5])
     given = {"tea": other, "milk": uniform(survey.answers("milk"))}
     view = pnb.CompareView(survey, {"m": given}, question="tea", by="group")
+    assert view.wait(30)
     assert "has no option" in view.status["text"]
     view.question = "milk"
+    assert view.wait(30)
     assert (view.status["kind"], [row["value"] for row in view.findings][1:]) == ("ready", ["–", "–"])
     assert 0 < float(view.findings[0]["value"]) < 0.2  # three kinds of milk among ten people
     assert "one person alone" in view.findings[2]["more"]

@@ -224,6 +224,21 @@ def test_a_sample_whose_regressions_point_elsewhere_classifies_worse():
     assert "Regressions fitted on against classify" in found.sentence()
 
 
+def test_surveys_are_classified_as_their_samples_are():
+    survey = load_survey("teaching")
+    asked = {"outcomes": ["toll"], "predictors": ["region", "age"]}
+    whole = classify({"Vellamar": survey}, survey, **asked).table()
+    sample = Sample.of(survey, ["toll"])
+    assert whole.equals(classify({"Vellamar": sample}, sample, **asked).table())
+    with pytest.raises(PluralError, match="'benchmark_sample' is no sample"):
+        classify({"Vellamar": survey}, 3, **asked)
+
+
+def test_a_table_of_several_waves_says_which_column_tells_them_apart():
+    with pytest.raises(PluralError, match="told apart by 'wave'"):
+        Benchmarks.read(data("surveys", "teaching_truth.csv"))
+
+
 def test_what_a_regression_lacks_is_named():
     r = np.random.default_rng(1)
     target, p = voters(r, 300)

@@ -14,10 +14,17 @@ import pytest
 import plural_nb as pnb
 from plural_nb.comparison.baselines import uniform
 from plural_nb.errors import PluralError, SurveyError
+from plural_nb.widgets import reckoning
 from plural_nb.widgets.contenders import PEOPLE
 
 KEYS = ("toll", "nature", "vote")
 YOUNG = pnb.Population({"age": ["18 to 29"]})
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine is busy with, what is compared is waited for."""
+    monkeypatch.setattr(reckoning, "PATIENCE", 60.0)
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 @pytest.fixture
 def view(teaching: pnb.Survey, even: dict[str, pnb.Answers]) -> Iterator[Any]:
     one = pnb.CompareView(teaching, {"even": even}, by="region")
+    assert one.wait(30)
     yield one
     one.close()
 
@@ -77,7 +78,7 @@ def test_a_long_table_can_be_cancelled_and_made_later(slow: Slow, view: Any, eve
     assert (view.status["kind"], view.drawn) == ("working", "nothing")
     assert view.status["text"] == "Comparing… 1 of 3 questions"
     view._told(view, {"do": "cancel"}, [])
-    assert view.status == {"kind": "stopped", "text": "Stopped before all questions were compared."}
+    assert view.status == {"kind": "stopped", "text": "Stopped before all was compared."}
     assert view.wait(10)
     assert slow.stopped == ["region"]
     assert (view.status["kind"], view.drawn) == ("stopped", "nothing")
@@ -106,10 +107,38 @@ def test_leaving_the_table_ends_its_making(slow: Slow, view: Any) -> None:
     view.tab = "questions"
     until(lambda: slow.begun)
     view.tab = "answers"
-    assert (view.status["kind"], view.drawn) == ("ready", "chart")
     assert view.wait(10)
     assert slow.stopped == ["region"]
     assert (view.status["kind"], view.drawn) == ("ready", "chart")
+
+
+def test_a_long_comparison_of_one_question_can_be_cancelled_too(
+    view: Any, monkeypatch: pytest.MonkeyPatch, slow: Slow
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    real = pairing.compare
+
+    def compare(*sides: Any, **how: Any) -> Any:
+        begun.set()
+        assert go_on.wait(30)
+        return real(*sides, **how)
+
+    monkeypatch.setattr(pairing, "compare", compare)
+    view.question = "nature"
+    assert begun.wait(10)
+    assert view.status == {"kind": "working", "text": "Comparing…"}
+    view.cancel()
+    assert view.status == {"kind": "stopped", "text": "Stopped before all was compared."}
+    go_on.set()
+    assert view.wait(30)
+    assert (view.status["kind"], view.drawn) == ("stopped", "nothing")
+    view._told(view, {"do": "again"}, [])
+    assert view.comparison.question.key == "nature"
+    assert view.wait(30)
+    assert (view.status["kind"], view.drawn) == ("ready", "chart")
+    begun.clear()
+    view.answer = "Disagree"  # another picture of the same comparison
+    assert (view.status["kind"], begun.is_set()) == ("ready", False)
 
 
 def test_data_waits_for_a_table(slow: Slow, view: Any) -> None:
@@ -150,6 +179,17 @@ def test_a_scoreboard_can_be_cancelled_and_made_later(
     board.cancel()  # nothing is under way
     assert board.status["kind"] == "ready"
     board.close()
+
+
+def test_wish_after_wish_is_waited_for_no_longer_than_it_takes() -> None:
+    lock = threading.RLock()
+    one = Reckoning(lock, lambda _key, _found: None, lambda *_news: None, lambda _error: None)
+    begin = time.monotonic()
+    with lock:  # as where one choice of a panel leads to the next
+        for i in range(20):
+            assert one.want(i, lambda _report, i=i: i, patience=30) == (True, i)
+    assert time.monotonic() - begin < 5
+    one.close()
 
 
 def test_cancel_is_quick_and_progress_is_told_at_most_fifteen_times_a_second() -> None:

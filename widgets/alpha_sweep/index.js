@@ -1,5 +1,5 @@
 // The slider over α: all that it shows comes from a table that is there already, so nothing is asked while it moves.
-import { digits, follower, guardKeys, joined, make, number, percent, table, tools } from "../parts/index.js";
+import { digits, follower, guardKeys, joined, make, number, ownId, percent, table, tools } from "../parts/index.js";
 
 /**
  * @typedef {{at: (number | null)[], score: (number | null)[][], low: (number | null)[][], high: (number | null)[][],
@@ -27,8 +27,6 @@ const MEANING = {
 const ROW = 38;
 const MOST_ROWS = 60;
 
-let panels = 0;
-
 const alphaOf = (/** @type {number | null} */ value) => (value === null ? Infinity : value);
 const placeOf = (/** @type {number} */ alpha) => (alpha === Infinity ? 1 : alpha / (1 + alpha));
 const written = (/** @type {number} */ alpha) => (alpha === Infinity ? "∞" : number(alpha));
@@ -36,7 +34,7 @@ const share = (/** @type {number} */ value) => `${(100 * value).toFixed(3)}%`;
 
 /** @param {{model: any, el: HTMLElement}} context */
 function render({ model, el }) {
-  const id = `pnb-a${++panels}`;
+  const id = ownId();
   const { follow, leave } = follower(model);
   const free = guardKeys(el);
   const set = (/** @type {string} */ name, /** @type {any} */ value) => {

@@ -1,5 +1,5 @@
 // Candidates × rules as one table: a heading sorts by its rule, in the browser.
-import { follower, guardKeys, make, tools } from "../parts/index.js";
+import { follower, guardKeys, make, ownId, tools } from "../parts/index.js";
 
 /**
  * @typedef {{key: string, head: string, meaning: string, problem: string}} Column
@@ -7,11 +7,9 @@ import { follower, guardKeys, make, tools } from "../parts/index.js";
  * @typedef {{name: string, cells: Cell[]}} Row
  */
 
-let tables = 0;
-
 /** @param {{model: any, el: HTMLElement}} context */
 function render({ model, el }) {
-  const id = `pnb-c${++tables}`;
+  const id = ownId();
   const { follow, leave } = follower(model);
   const free = guardKeys(el);
   // -1: by name; each heading turns its own order round.

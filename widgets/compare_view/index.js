@@ -1,13 +1,11 @@
 // Two sources compared: choices on the left; answers, distances, or a table of every question on the right.
-import { field, fill, findingsList, frame, groupings, make, tabs } from "../parts/index.js";
+import { field, fill, findingsList, frame, groupings, make, ownId, tabs } from "../parts/index.js";
 
 /** @typedef {{key: string, label: string, levels: string[]}} Trait */
 
-let panels = 0;
-
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
-  const id = `pnb-c${++panels}`;
+  const id = ownId();
   const panel = frame(model, el);
   const { follow, set } = panel;
 

@@ -1,5 +1,5 @@
 // The panel: native controls on the left, the chart and what it says on the right.
-import { entriesOf, fill, findingsList, frame, hintedField, make, notesBox, populationField } from "../parts/index.js";
+import { entriesOf, fill, findingsList, frame, hintedField, make, notesBox, ownId, populationField } from "../parts/index.js";
 
 /**
  * @typedef {{id: string, label: string, facts: string, name?: string, problem?: string}} Entry
@@ -11,8 +11,6 @@ const A_PATH = "\u0000path";
 const MODES = [["auto", "As the model is made for"], ["completion", "Completion (plain text)"], ["chat", "Chat (its own template)"]];
 const EXAMPLES = [["auto", "As the model's card says"], ["0", "None"], ["1", "1"], ["2", "2"], ["3", "3"]];
 const KINDS = { nominal: "options without an order", ordinal: "options in order", numeric: "numbers" };
-
-let panels = 0;
 
 /** A line that opens below a select for a path. */
 function pathLine(id, label, example, onOpen) {
@@ -34,7 +32,7 @@ function visible(piece) {
 
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
-  const id = `pnb-${++panels}`;
+  const id = ownId();
   const panel = frame(model, el);
   const { follow, set } = panel;
 

@@ -1,5 +1,5 @@
 // The jury builder: quotas on the left; on the right whether they can be kept, the chances and the jury drawn.
-import { follower, guardKeys, make, percent, table, tools } from "../parts/index.js";
+import { follower, guardKeys, make, ownId, percent, table, tools } from "../parts/index.js";
 
 /**
  * @typedef {{name: string, levels: {level: string, people: number, share: number}[]}} Feature
@@ -7,11 +7,9 @@ import { follower, guardKeys, make, percent, table, tools } from "../parts/index
  * @typedef {{id: string, label: string, lacks: string}} Method
  */
 
-let panels = 0;
-
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
-  const id = `pnb-j${++panels}`;
+  const id = ownId();
   const { follow, leave } = follower(model);
   const free = guardKeys(el);
   const set = (/** @type {string} */ name, /** @type {any} */ value) => {

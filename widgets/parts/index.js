@@ -25,6 +25,11 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** An id for one view. Each widget's script is loaded anew, so that counting would give two views on a page the same. */
+export function ownId() {
+  return `pnb-${Math.random().toString(36).slice(2, 12)}`;
+}
+
 /**
  * A table with a caption and headed columns; cells are text or nodes, numbers stand right.
  * @param {string} caption

@@ -1,5 +1,5 @@
 // The persona studio: how people are told on the left; one person, then the sample, on the right.
-import { entriesOf, fill, findingsList, frame, hintedField, make, notesBox } from "../parts/index.js";
+import { entriesOf, fill, findingsList, frame, hintedField, make, notesBox, ownId } from "../parts/index.js";
 
 /**
  * @typedef {{id: string, label: string, about?: string, facts?: string, problem?: string}} Entry
@@ -13,11 +13,9 @@ const MISSING = [["leave out", "Left out"], ["say", "Said to be unknown"]];
 const LEAKS = [["leave out", "Tell none of these"], ["keep", "Tell the near-duplicates all the same"]];
 const MARGINS = [["0", "Everybody"], ["10", "± 10 points"], ["5", "± 5 points"], ["3", "± 3 points"], ["2", "± 2 points"], ["1", "± 1 point"]];
 
-let panels = 0;
-
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
-  const id = `pnb-p${++panels}`;
+  const id = ownId();
   const panel = frame(model, el);
   const { follow, set } = panel;
 

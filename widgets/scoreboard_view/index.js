@@ -1,11 +1,9 @@
 // The scoreboard: a grid of models and populations, the ranking, and below them the pair of the chosen cell.
-import { field, fill, findingsList, frame, groupings, make } from "../parts/index.js";
-
-let panels = 0;
+import { field, fill, findingsList, frame, groupings, make, ownId } from "../parts/index.js";
 
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
-  const id = `pnb-s${++panels}`;
+  const id = ownId();
   const panel = frame(model, el);
   const { follow, set } = panel;
 

@@ -1,16 +1,14 @@
 // The steering matrix: a grid of cells gone through by arrow keys; the open cell's pair stands below it.
-import { fill, findingsList, frame, make } from "../parts/index.js";
+import { fill, findingsList, frame, make, ownId } from "../parts/index.js";
 
 /**
  * @typedef {{steered: string, label: string, range: string, floor: string, own: boolean, paper: string}} Cell
  * @typedef {{target: string, cells: Cell[]}} Line
  */
 
-let panels = 0;
-
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
-  const id = `pnb-m${++panels}`;
+  const id = ownId();
   const panel = frame(model, el);
   const { follow } = panel;
   const set = (/** @type {Record<string, any>} */ values) => {

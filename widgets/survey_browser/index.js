@@ -1,12 +1,10 @@
 // The survey browser: search and choices on the left, tabs with a chart or a list and what they say on the right.
-import { field, fill, findingsList, frame, groupings, make, populationField, tabs } from "../parts/index.js";
+import { field, fill, findingsList, frame, groupings, make, ownId, populationField, tabs } from "../parts/index.js";
 
 /**
  * @typedef {{key: string, label: string, text: string, option: string}} Hit
  * @typedef {{words: string, said: string, rows: Hit[]}} Found
  */
-
-let panels = 0;
 
 /**
  * The search box with its list: type, arrow down, Enter.
@@ -96,7 +94,7 @@ function searchBox(id, on) {
 
 /** @param {{model: any, el: HTMLElement}} context */
 async function render({ model, el }) {
-  const id = `pnb-b${++panels}`;
+  const id = ownId();
   const panel = frame(model, el);
   const { follow, set } = panel;
 
