@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from benchmarks.shapes import write_shape
 
 from plural_nb.errors import Cancelled, ModelCrashed, ModelError
 from plural_nb.silicon.gguf import read_model_file
@@ -455,3 +456,16 @@ def test_thousands_of_prompts_pass_through_the_pipes(tiny: Model) -> None:
     answers = tiny.ask(QUESTION, persona=CROWD, examples=0)
     assert answers.rows.shape == (3000, 2)
     assert np.allclose(answers.rows.sum(axis=1), 1)
+
+
+def test_8_bit_weights_are_read_wherever_repacking_them_crashes(tmp_path: Path) -> None:
+    """On processors with AMX some builds of llama.cpp die at the first decode; a second model starts safely at once."""
+    path = tmp_path / "eight.gguf"
+    write_shape(path, layers=2, width=64, heads=2, kv=1, inner=128, size=512)
+    with open_model(path) as first:
+        row = first.ask(QUESTION, examples=0).rows[0]
+        assert row.sum() == pytest.approx(1)
+        assert first.settings.extra_buffers == (not repacking_crashes())
+    with open_model(path) as second, second.remembering_in(tmp_path / "other.sqlite"):
+        assert second.settings == first.settings
+        assert second.ask(QUESTION, examples=0).rows[0] == pytest.approx(row, abs=1e-3)
