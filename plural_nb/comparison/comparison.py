@@ -295,7 +295,9 @@ def compare(
     >>> compare(one, other).verdict.word
     'cannot tell'
     """
-    _check(level, replicates, checked)
+    require_bootstrap(level, replicates)
+    if checked is not None and checked not in get_args(Checked):
+        raise PluralError(f"Unknown word for how far it was checked {checked!r}. {nearest(checked, get_args(Checked))}")
     left_out: tuple[str, ...] = ()
     if isinstance(by, str):
         raise PluralError(f"by={by!r} names no groups by itself: give survey.groups({by!r}), or a label for each row.")
@@ -330,13 +332,12 @@ def compare(
     )  # fmt: skip
 
 
-def _check(level: float, replicates: int, checked: str | None) -> None:
+def require_bootstrap(level: float, replicates: int) -> None:
+    """Raise PluralError where no interval of this level can come of so many replicates."""
     if not 0 < level < 1:
         raise PluralError(f"The level must lie between 0 and 1 (0.95 for 95%), not {level!r}.")
     if replicates < 50:
         raise PluralError(f"A bootstrap interval needs 50 replicates or more, not {replicates}.")
-    if checked is not None and checked not in get_args(Checked):
-        raise PluralError(f"Unknown word for how far it was checked {checked!r}. {nearest(checked, get_args(Checked))}")
 
 
 def _nulls(frame: pl.DataFrame) -> pl.DataFrame:

@@ -15,7 +15,6 @@ from plural_nb.comparison.distances import Floats
 from plural_nb.comparison.question_sample import QuestionSample, clusters_of
 from plural_nb.comparison.ranking import Ranking
 from plural_nb.comparison.survey_distances import SurveyDistances, compare_survey
-from plural_nb.comparison.watching import Watched
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.shares import Groups
 
@@ -184,7 +183,7 @@ def score(
         every model was asked are scored. by, population: as in `compare_survey`.
     topics: of questions, which are drawn together in the bootstrap over questions; else batteries.
     replicates, seed: of the people behind each distance's interval; questions are drawn 2,000 times.
-    on_progress: called with (questions begun, questions of all models); what it raises ends the scoring.
+    on_progress: called with (questions done, questions of all models); what it raises ends the scoring.
 
     Intervals say how much a mean would vary over other questions of this kind; the people are the same for all.
 
@@ -210,13 +209,13 @@ def score(
     compared = {}
     for i, (name, answers) in enumerate(models.items()):
 
-        def taking(done: int, before: int = i * len(asked)) -> None:
+        def report(done: int, total: int, before: int = i * len(asked)) -> None:
             if on_progress is not None:
-                on_progress(before + done, len(models) * len(asked))
+                on_progress(before + done, len(models) * total)
 
         compared[name] = compare_survey(
-            survey, Watched({key: answers[key] for key in asked}, taking), by=by, population=population,
-            replicates=replicates, seed=seed, level=level,
+            survey, {key: answers[key] for key in asked}, by=by, population=population, replicates=replicates,
+            seed=seed, level=level, on_progress=report,
         )  # fmt: skip
     some = next(iter(compared.values()))
     # A cell that one model failed in is left out for all: they are compared on the same questions.

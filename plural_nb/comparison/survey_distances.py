@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from scipy import sparse
 
 from plural_nb.answers import Answers
 from plural_nb.comparison.aligning import align_options
-from plural_nb.comparison.comparison import Comparison, compare
+from plural_nb.comparison.comparison import Comparison, compare, require_bootstrap
 from plural_nb.comparison.distances import Floats
 from plural_nb.comparison.freedom import Freedom
 from plural_nb.comparison.intervals import distance_interval
@@ -106,17 +106,20 @@ def compare_survey(
     seed: int = 0,
     level: float = 0.95,
     threads: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> SurveyDistances:
     """Compare people and a model on many questions in every group, with every distance, floors and intervals.
 
     answers: the model's, by the survey's question; one answer that stands for every group, or by group's name.
     by: a trait's key, or groups; everybody when None. threads: None takes up to two.
+    on_progress: called with (questions done, questions in all) before each question that is compared alone and behind
+        each batch of the others; what it raises ends the work.
 
     It returns what `compare(people, answers, by=…)` does, in a fraction of the time where the model's answers are
     exact rows and the design's PSUs can be drawn; other questions are compared one by one. A question or group that
     cannot be compared is marked with its reason, the rest comes.
 
-    Raises PluralError when no question can be compared.
+    Raises PluralError when no question can be compared, for a level that is none, and for under 50 replicates.
 
     >>> from plural_nb.comparison.baselines import uniform
     >>> from plural_nb.survey.library import load_survey
@@ -127,6 +130,7 @@ def compare_survey(
     """
     if not isinstance(answers, Mapping) or isinstance(survey, Mapping):
         raise PluralError('The survey comes first, then answers by question: compare_survey(survey, {"key": answers}).')
+    require_bootstrap(level, replicates)
     everyone = Groups((survey.describe(population),), np.zeros(survey.n, dtype=np.int64))
     groups = survey.groups(by) if isinstance(by, str) else by or everyone
     names, codes = group_codes(survey.n, groups)
@@ -136,6 +140,7 @@ def compare_survey(
     work = _Work(survey, names, codes, replicates, seed, level)
     fast: dict[str, Floats] = {}
     slow: dict[str, Comparison] = {}
+    report = on_progress or (lambda done, total: None)
     for key, given in answers.items():
         question = survey.question(key)
         try:
@@ -143,6 +148,7 @@ def compare_survey(
             if rows is not None and work.rescaled:
                 fast[key] = rows
             else:
+                report(len(slow), len(answers))
                 people = survey.answers(key).within(codes >= 0)
                 slow[key] = compare(
                     people, given, by=groups, replicates=replicates, seed=seed, level=level
@@ -155,8 +161,17 @@ def compare_survey(
     shares = tabulate(survey, list(fast), by=groups, level=level)
     batches = work.batches(fast, shares)
     with ThreadPoolExecutor(threads or min(2, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(lambda batch: work.measure(batch, fast, shares, found), batches):
-            pass
+        jobs = [pool.submit(work.measure, batch, fast, shares, found) for batch in batches]
+        done = len(answers) - len(fast)
+        try:
+            for job, batch in zip(jobs, batches, strict=True):
+                report(done, len(answers))
+                job.result()
+                done += len(batch)
+            report(done, len(answers))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     for key, one in slow.items():
         work.take(key, one, found)
         shares[key], fast[key] = one.a, one.b.share
@@ -239,6 +254,8 @@ class _Work:
             reason = "one person alone tells nothing of how much a sample would vary" if n[c] == 1 else (
                 "nobody of any weight gave an answer with an opinion")  # fmt: skip
             self.failed.setdefault((keys[c // G], self.names[c % G]), reason)
+        places = [found.place(key) for key in keys]
+        found.n[places] = n.reshape(-1, G)
         at = np.flatnonzero(usable)
         if not at.size:
             return
@@ -246,11 +263,11 @@ class _Work:
         p, q, V, n, df = p[at].T, q[at].T, V[at], n[at], df[at]
         scale = Scale.of(self.survey.question(keys[0]))
         cells = measured_cells((p, q), V, n, df, scale, drawn, level=self.level, seed=self.seed)
-        where = np.array([found.place(key) for key in keys])[at // G], at % G
+        where = np.array(places)[at // G], at % G
         for name, columns in cells.columns.items():
             for column, values in columns.items():
                 found.columns[name][column][where] = values
-        found.p[where], found.n[where], found.simulated[where] = cells.p, n, cells.simulated
+        found.p[where], found.simulated[where] = cells.p, cells.simulated
 
     def _replicates(self, keys: list[str], K: int) -> Numbers:
         """(K, Q·G, R) shares of people in each replicate."""

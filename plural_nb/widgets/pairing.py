@@ -9,7 +9,6 @@ from typing import Any
 from plural_nb.answers import Answers
 from plural_nb.comparison.comparison import Comparison, compare
 from plural_nb.comparison.survey_distances import SurveyDistances, compare_survey
-from plural_nb.comparison.watching import Watched
 from plural_nb.errors import PluralError, nearest
 from plural_nb.survey.survey import Population, Survey
 from plural_nb.widgets.contenders import Contender
@@ -114,8 +113,9 @@ class Pairing:
         key = self._key(one, other, by)
 
         def work(report: Report) -> SurveyDistances:
-            watched = Watched(answers, lambda done: report(done, len(answers)))
-            self._tables[key] = compare_survey(self._survey, watched, by=by or None, population=population)
+            self._tables[key] = compare_survey(
+                self._survey, answers, by=by or None, population=population, on_progress=report
+            )
             return self._tables[key]
 
         return key, work

@@ -11,10 +11,11 @@ from plural_nb.comparison.baselines import uniform
 from plural_nb.comparison.comparison import compare
 from plural_nb.comparison.demographics import demographic_baseline
 from plural_nb.comparison.survey_distances import compare_survey
-from plural_nb.errors import PluralError
+from plural_nb.errors import Cancelled, PluralError
 from plural_nb.survey.design import Design
 from plural_nb.survey.library import load_survey
 from plural_nb.survey.question import ask_for
+from plural_nb.survey.shares import Groups
 from plural_nb.survey.survey import Population
 
 QUESTIONS = ("nature", "toll", "trust_courts", "trust_press", "neighbours", "job")
@@ -121,3 +122,45 @@ def test_people_without_psus_are_drawn_themselves(teaching):
     for column in ("low", "high"):
         expected = getattr(one.distance(), column)
         assert table.distances["js_distance"][column][0] == pytest.approx(expected, rel=0.02, abs=2e-3)
+
+
+def test_a_table_says_how_far_it_is_and_ends_when_told_to(teaching):
+    """Exact rows go in batches, of which none is begun once the work was ended; other questions go one by one."""
+    answers = {key: row(teaching.question(key), i) for i, key in enumerate(QUESTIONS)}
+    answers["job"] = teaching.answers("job", Population({"wave": "2019"}))
+    said = []
+    how = {"by": "age", "population": IN_2023, "replicates": 50}
+    compare_survey(teaching, answers, **how, on_progress=lambda *done: said.append(done))
+    assert said[0] == (0, 6)
+    assert said[-1] == (6, 6)
+    assert [done for done, _ in said] == sorted(done for done, _ in said)
+
+    def end(done, total):
+        said.append(done)
+        if done > 1:
+            raise Cancelled("enough")
+
+    said.clear()
+    with pytest.raises(Cancelled, match="enough"):
+        compare_survey(teaching, answers, **how, on_progress=end)
+    assert said[-1] < 6
+
+
+def test_one_person_alone_is_counted_as_one(teaching):
+    codes = np.full(teaching.n, -1)
+    codes[np.flatnonzero(teaching.answer_codes["nature"] >= 0)[:41]] = [0] + [1] * 40
+    groups = Groups(("one", "many"), codes)
+    answers = {"nature": row(teaching.question("nature"))}
+    table = compare_survey(teaching, answers, by=groups, replicates=50)
+    one = compare(teaching.answers("nature").within(codes >= 0), answers["nature"], by=groups, replicates=50)
+    assert table.n[0].tolist() == one.a.n.tolist()
+    assert "one person alone" in table.failed["nature", "one"]
+
+
+@pytest.mark.parametrize(("how", "words"), [({"replicates": 20}, "50 replicates"), ({"level": 95}, "between 0 and 1")])
+def test_intervals_that_cannot_be_are_refused_as_by_a_comparison(teaching, how, words):
+    answers = {"nature": row(teaching.question("nature"))}
+    with pytest.raises(PluralError, match=words):
+        compare_survey(teaching, answers, **how)
+    with pytest.raises(PluralError, match=words):
+        compare(teaching.answers("nature"), answers["nature"], **how)
