@@ -42,7 +42,12 @@ def prompts_of(
 ) -> dict[str, tuple[tuple[Prompt, ...], ...]]:
     """Return for each distinct persona what `prompts_for` returns; the question is put together once."""
     cells = [[_around(prompt) for prompt in cell] for cell in prompts_for(question, _SOMEBODY, manner)]
-    made = {persona: tuple(tuple(fill(persona) for fill in cell) for cell in cells) for persona in personas}
+    made: dict[str, tuple[tuple[Prompt, ...], ...]]
+    if len(cells) == 1 and len(cells[0]) == 1:  # most often; two generators would take as long as the prompt
+        [[fill]] = cells
+        made = {persona: ((fill(persona),),) for persona in personas}
+    else:
+        made = {persona: tuple(tuple(fill(persona) for fill in cell) for cell in cells) for persona in personas}
     if "" in made:
         made[""] = prompts_for(question, "", manner)
     return made

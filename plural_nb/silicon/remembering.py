@@ -54,15 +54,21 @@ class Memory:
 
     def known(self, prompts: Sequence[Prompt]) -> list[Reply | None]:
         """The reply to each prompt, None where there is none yet."""
-        missing = {prompt: self.key(prompt) for prompt in dict.fromkeys(prompts) if prompt not in self._replies}
-        if missing:
-            values = self.store.get(list(missing.values()))
-            for prompt, key in missing.items():
-                if key in values:
-                    reply = self._read(prompt, values[key])
-                    if reply is not None:
-                        self._replies[prompt] = reply
-        return [self._replies.get(prompt) for prompt in prompts]
+        found = [self._replies.get(prompt) for prompt in prompts]
+        missing = [i for i, reply in enumerate(found) if reply is None]
+        if not missing:
+            return found
+        keys = [self.key(prompts[i]) for i in missing]
+        values = self.store.get(list(dict.fromkeys(keys)))
+        read: dict[bytes, Reply] = {}
+        for i, key in zip(missing, keys, strict=True):
+            prompt, reply = prompts[i], read.get(key)
+            # The options that prompts of one text stand for are no part of the key.
+            if (reply is None or reply.shown != prompt.shown) and key in values:
+                reply = self._read(prompt, values[key])
+            if reply is not None and reply.shown == prompt.shown:
+                found[i] = self._replies[prompt] = read[key] = reply
+        return found
 
     def learn(self, told: Iterable[tuple[Prompt, Mapping[str, Any]]]) -> None:
         """Take in what the worker told of some prompts."""
