@@ -27,8 +27,8 @@ class Manner:
     method: "letter" scores the letters A, B, C…; "text" the options' own words, by the probability of the whole text;
         "text_mean" the same by the geometric mean over its tokens, which does not punish long options; "text_pmi" by
         its ratio to the probability behind a question without content; "number" every whole number of a numeric
-        question's range, with a space in front and without (where many are asked, a spelling with less than 1/100,000
-        of the captured mass is left out); "sampled" draws answers and reads them.
+        question's range, with a space in front and without (where many are asked, spellings with less than 1/10,000
+        of the captured mass are left out); "sampled" draws answers and reads them.
     order: in which orders the options are shown, averaged with equal weight. scramble_scales: whether that also holds
         for scales. wordings: whether the question's other wordings are asked as well, averaged with equal weight.
     examples: in-context examples, 0 to 3. variants: how many draws of their answers are averaged. seed: draws them,

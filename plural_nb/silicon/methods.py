@@ -17,9 +17,9 @@ from plural_nb.survey.question import Question
 CONTENT_FREE = "N/A"
 IN_WORDS = "Answer with the words of one option only."
 MOST_NUMBERS = 1001
-# Numbers are spelled with a space in front and without, and most models hardly use one of the two. This part of the
-# captured mass changes less than a twentieth of what decoding in batches does with 16-bit weights (2e-4).
-NEGLIGIBLE = 1e-5
+# Numbers are spelled with a space in front and without, and most models hardly use one of the two. What this part of
+# the captured mass can change is half of what decoding in batches does with 16-bit weights (2e-4; 2e-2 with 8 bits).
+NEGLIGIBLE = 1e-4
 _SOMEBODY = "\0somebody\0"  # stands where the persona goes
 
 # Asked before a question that wants a number; the answers are drawn from the question's own range.
