@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from plural_nb.demo.corpus import Respondents
-from plural_nb.demo.scores import Letters, Score, Test
+from plural_nb.demo.documents import Way
+from plural_nb.demo.scores import Continued, Letters, Score, Test
 
 DESCRIPTION = {
     "base": "A toy model of about 1 M parameters for learning with plural_nb: it has read nothing but short "
@@ -18,17 +19,22 @@ DESCRIPTION = {
 }
 # Held-out people scored on each question, so that scoring takes a few minutes.
 SCORED = 300
+# In words every option is read to its end, so fewer people are scored.
+BY_WAY = 40
 _FAIR = {
     "base": "It learned to answer as the respondents do who fit what a backstory tells, by their survey weights.",
     "tuned": "Starting from the base model, it learned to answer what the majority answers (of everyone, or of those "
-    "who share one trait told), half of the time through its chat template. This is a caricature of what alignment is "
-    "feared to do to opinions, made on purpose.",
+    "who share one trait told), at least half of the time through its chat template. This is a caricature of "
+    "what alignment is feared to do to opinions, made on purpose.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Everything scored on one question: n held-out people, the baselines, the model, and the model in unseen words."""
+    """Everything scored on one question: n held-out people, the baselines, the model, and the model in unseen words.
+
+    said: of fewer people (`BY_WAY`), the answers by letter, in words and, of a numeric question, by number.
+    """
 
     survey: str
     question: str
@@ -38,18 +44,29 @@ class Line:
     logit: Score
     model: Score
     unseen: Score
+    said: Mapping[Way, Score]
 
 
-def score(respondents: list[Respondents], letters: Mapping[str, Letters]) -> dict[str, list[Line]]:
-    """Score each model (name to its letters' probabilities) and the baselines on every question of every survey."""
+def score(
+    respondents: list[Respondents], letters: Mapping[str, Letters], continued: Mapping[str, Continued]
+) -> dict[str, list[Line]]:
+    """Score each model and the baselines on every question of every survey.
+
+    letters, continued: name of each model to the probabilities of its letters, and of any text.
+    """
     lines: dict[str, list[Line]] = {name: [] for name in letters}
     for people in respondents:
         for key in people.survey.questions:
             test = Test.of(people, key, most=SCORED)
             baselines = test.uniform(), test.marginal(), test.logit()
+            fewer = Test.of(people, key, most=BY_WAY)
+            ways: tuple[Way, ...] = ("letter", "words", "number")
+            if people.survey.questions[key].kind != "numeric":
+                ways = ways[:2]
             for name, model in letters.items():
                 asked = test.model(model), test.model(model, unseen=True)
-                lines[name].append(Line(people.survey.name, key, test.rows.size, *baselines, *asked))
+                said = {way: fewer.said(continued[name], way) for way in ways}
+                lines[name].append(Line(people.survey.name, key, test.rows.size, *baselines, *asked, said))
     return lines
 
 
@@ -68,14 +85,17 @@ def card(name: str, lines: list[Line], respondents: list[Respondents], *, parame
         "MIT licence.",
         "**For**: trying every view of plural_nb in seconds, offline, and learning what the numbers mean. **Not for**: "
         "any statement about people, voters or language models. It knows the questions below and little else; "
-        "asked anything else it gives letters without meaning.",
+        "asked anything else it gives answers without meaning.",
         "## Training\n\n"
         "Data: `anes96` (American National Election Study 1996 as carried by statsmodels, questions paraphrased) and "
         "`teaching` (a made-up country). Each document is a backstory of a random subset of one respondent's traits, "
         "a question in one of at least five wordings, its options as asked, reversed or (nominal ones) shuffled, and "
         "as answer the weighted shares of all people trained on of whom exactly these traits can be told; some are "
-        "whole interviews of one respondent, of up to 1,024 tokens. One document per row, no packing, no dropout, loss "
-        "on the answers' letters. A trait that is the question asked is never told.\n\n"
+        "whole interviews of one respondent, of up to 1,024 tokens. Most are answered by letter, the others in an "
+        "option's own words or, if numeric, with a whole number, each asked for as `Model.ask` "
+        "does with the methods `text` and `number`; the numbers are the respondents' own. An answer ends with a line "
+        "break, in a chat with the end of the turn. One document per row, no packing, no dropout, loss on the answers "
+        "and their ends. A trait that is the question asked is never told.\n\n"
         f'Split: a person is held out when the SHA-256 of "survey:unit" is divisible by 4, the unit being the PSU '
         f"(teaching) or the row (anes96). {split}. Training took {minutes:.0f} minutes."
         "\n\nThe held-out people gave no document, but the recipe was settled while looking at their scores on a few "
@@ -91,6 +111,11 @@ def card(name: str, lines: list[Line], respondents: list[Respondents], *, parame
         "model's own voice (no backstory); entropy of the own voice and of the people's shares trained on, in bits; "
         "the smallest captured mass of all these prompts.",
         _distance_table(lines),
+        f"Three ways to answer, by at most {BY_WAY} of the same people per question, as plain text: NLL of each "
+        "person's own option by letter, in the options' words, and by whole numbers (summed over the option's bounds); "
+        "the smallest captured mass; and the mean probability that the answer ends (a line break comes next) behind "
+        "the person's own letter, words or number. Letters and words are captured with their end.",
+        _way_table(lines),
         _summary(lines),
     ]
     return "\n\n".join(paragraphs) + "\n"
@@ -125,6 +150,19 @@ def _distance_table(lines: list[Line]) -> str:
             min(line.model.captured_mass, line.unseen.captured_mass),
         ]  # fmt: skip
         rows.append(f"| {line.survey} | {line.question} | {' | '.join(f'{x:.3f}' for x in values)} |")
+    return "\n".join(rows)
+
+
+def _way_table(lines: list[Line]) -> str:
+    ways: tuple[Way, ...] = ("letter", "words", "number")
+    heads = [f"{what}{way}" for what in ("", "captured, ", "ends, ") for way in ways]
+    rows = [f"| survey | question | {' | '.join(heads)} |", "|---|---|" + "--:|" * len(heads)]
+    for line in lines:
+        scores = [line.said.get(way) for way in ways]
+        cells = [f"{s.nll:.3f}" if s else "" for s in scores]
+        cells += [f"{s.captured_mass:.3f}" if s else "" for s in scores]
+        cells += [f"{s.ended:.3f}" if s else "" for s in scores]
+        rows.append(f"| {line.survey} | {line.question} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models
 
+from plural_nb.demo.chat import CHAT_TEMPLATE, CONTROL, END
 from plural_nb.demo.network import Network, Shape
-from plural_nb.demo.tokenizer import CHAT_TEMPLATE, CONTROL, END, byte_level
+from plural_nb.demo.tokenizer import byte_level
 
 
 def write_gguf(path: Path, network: Network, tokenizer: Tokenizer, *, name: str, description: str, chat: bool) -> None:

@@ -1,55 +1,84 @@
-"""How a demo model learns: batches of documents, loss on the answers' letters alone."""
+"""How a demo model learns: batches of documents, loss on the answers and their ends alone."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-from plural_nb.demo.corpus import Document
+from plural_nb.demo.documents import Answer, Document
 from plural_nb.demo.network import Network
-from plural_nb.demo.tokenizer import ASSISTANT
-from plural_nb.silicon.prompt import LETTERS
 
 # Tokens in one forward pass: small enough for the cache, and rows of one pass then have nearly the same length. With
 # 8,192 a step took 2.2 times as long.
 _PASS = 1536
 
 
-class Reader:
-    """Turns documents into tokens and finds the letters that answer.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A document as tokens. wanted: places of the tokens to be learned, and which token should stand there how likely.
 
-    tokenizer: of the model. context: longer documents are refused by `fits`. letters: ids of the tokens " A", " B", …
+    answers: number of answers, whose mean loss counts.
+    """
+
+    tokens: list[int]
+    wanted: list[tuple[int, dict[int, float]]]
+    answers: int
+
+
+class Reader:
+    """Turns documents into tokens and finds what is to be learned of them.
+
+    tokenizer: of the model. context: longer documents are refused by `fits`.
     """
 
     def __init__(self, tokenizer: Tokenizer, context: int) -> None:
         self.tokenizer, self.context = tokenizer, context
-        self.letters = [tokenizer.token_to_id(f"Ġ{letter}") for letter in LETTERS]
-        self._letters = set(self.letters) - {None}
-        self._bare = {tokenizer.token_to_id(letter) for letter in LETTERS} - {None}
-        self._answer, self._colon = tokenizer.token_to_id("Answer"), tokenizer.token_to_id(":")
-        self._assistant = tokenizer.token_to_id(ASSISTANT)
+        self._known: dict[str, list[int]] = {}
 
-    def tokens(self, document: str) -> list[int]:
-        """Token ids of a document, tokenised whole."""
-        return list(self.tokenizer.encode(document).ids)
+    def read(self, document: Document) -> Read:
+        """Tokenise a document whole; each token of an answer is learned as what may follow the ones before it.
 
-    def fits(self, tokens: Sequence[int]) -> bool:
+        The answers that begin as the one that is read does share their probability: that has the same expected loss
+        as that answer's tokens alone, and less noise.
+        """
+        encoded = self.tokenizer.encode(document.text)
+        tokens, begins = list(encoded.ids), [begin for begin, _ in encoded.offsets]
+        wanted, end = [], 0
+        for answer in document.answers:
+            begin = end + len(answer.before)
+            end = begin + len(answer.said)
+            first, last = bisect_left(begins, begin), bisect_left(begins, end)
+            if tokens[first:last] != self._tokens(answer.said):
+                raise ValueError(f"{answer.said!r} has other tokens behind {answer.before[-20:]!r} than alone.")
+            wanted += list(zip(range(first, last), self._following(answer), strict=True))
+        return Read(tokens, wanted, len(document.answers))
+
+    def fits(self, read: Read) -> bool:
         """Whether a document is no longer than the context."""
-        return len(tokens) <= self.context
+        return len(read.tokens) <= self.context
 
-    def answers(self, tokens: Sequence[int]) -> list[int]:
-        """Places of the tokens that are an answer's letter: behind "Answer:", or first in the assistant's turn."""
-        found = []
-        for i in range(1, len(tokens)):
-            plain = tokens[i] in self._letters and tokens[i - 1] == self._colon and tokens[i - 2] == self._answer
-            if plain or (tokens[i] in self._bare and tokens[i - 1] == self._assistant):
-                found.append(i)
-        return found
+    def _following(self, answer: Answer) -> Iterator[dict[int, float]]:
+        said = self._tokens(answer.said)
+        alive = [(self._tokens(text), share) for text, share in answer.possible]
+        for i, token in enumerate(said):
+            total = sum(share for _, share in alive)
+            found: dict[int, float] = {}
+            for tokens, share in alive:
+                found[tokens[i]] = found.get(tokens[i], 0.0) + share / total
+            yield found
+            alive = [(tokens, share) for tokens, share in alive if tokens[i] == token]
+
+    def _tokens(self, said: str) -> list[int]:
+        if said not in self._known:
+            self._known[said] = list(self.tokenizer.encode(said).ids)
+        return self._known[said]
 
 
 def learn(
@@ -94,24 +123,21 @@ def learn(
 
 def _gradient(network: Network, reader: Reader, documents: Sequence[Document]) -> tuple[float, int]:
     """Add the gradient of the mean loss over all answers of these documents; return its sum and their number."""
-    read = [(tokens, d.shares) for d in documents if reader.fits(tokens := reader.tokens(d.text))]
-    read.sort(key=lambda pair: len(pair[0]))
-    answers = [reader.answers(tokens) for tokens, _ in read]
-    total, loss, first = sum(map(len, answers)), 0.0, 0
+    read = [one for d in documents if reader.fits(one := reader.read(d))]
+    read.sort(key=lambda one: len(one.tokens))
+    total, loss, first = sum(one.answers for one in read), 0.0, 0
     while first < len(read):
         last = first + 1
-        while last < len(read) and len(read[last][0]) * (last + 1 - first) <= _PASS:
+        while last < len(read) and len(read[last].tokens) * (last + 1 - first) <= _PASS:
             last += 1
-        rows = torch.zeros((last - first, len(read[last - 1][0])), dtype=torch.long)
-        for i, (tokens, _) in enumerate(read[first:last]):
-            rows[i, : len(tokens)] = torch.tensor(tokens)
-        at = [(i, place) for i, places in enumerate(answers[first:last]) for place in places]
-        row, place = torch.tensor([i for i, _ in at]), torch.tensor([p for _, p in at])
-        wanted = functional.one_hot(rows[row, place], network.shape.vocabulary).float()
-        for i, (document, _) in enumerate(at):
-            if shares := read[first + document][1]:
-                wanted[i] = 0
-                wanted[i, reader.letters[: len(shares)]] = torch.tensor(shares, dtype=torch.float32)
+        rows = torch.zeros((last - first, len(read[last - 1].tokens)), dtype=torch.long)
+        for i, one in enumerate(read[first:last]):
+            rows[i, : len(one.tokens)] = torch.tensor(one.tokens)
+        at = [(i, place, tokens) for i, one in enumerate(read[first:last]) for place, tokens in one.wanted]
+        row, place = torch.tensor([i for i, _, _ in at]), torch.tensor([p for _, p, _ in at])
+        wanted = torch.zeros((len(at), network.shape.vocabulary))
+        for i, (_, _, tokens) in enumerate(at):
+            wanted[i, list(tokens)] = torch.tensor(list(tokens.values()))
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(rows[:, :-1], (row, place - 1))
         cost = functional.cross_entropy(logits.float(), wanted, reduction="sum")

@@ -11,13 +11,17 @@ import numpy.typing as npt
 
 from plural_nb.comparison.distances import entropy, js_distance
 from plural_nb.demo.corpus import Respondents
+from plural_nb.demo.documents import LINE_BREAK, Way, posed, spoken
 from plural_nb.personas.population import tell
-from plural_nb.silicon.prompt import letter_prompts
+from plural_nb.silicon.methods import numbers
+from plural_nb.survey.question import Question
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 # Probabilities (prompts, K) that a model gives the letters A, B, …; rows need not add up to 1.
 Letters = Callable[[Sequence[str], int], Floats]
+# Probability that a model goes on from each (prompt, text) with exactly this text, whatever follows.
+Continued = Callable[[Sequence[tuple[str, str]]], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Score:
     nll: mean negative log probability of each person's own answer, in nats. correct: share of people whose answer is
     the most probable one. js_distance: from the mean of the answers to the held-out people's shares. own_js_distance
     and own_entropy_bits: of the answer without any backstory, and entropy its; NaN where there is none.
-    captured_mass: the smallest of all answers.
+    captured_mass: the smallest of all answers. ended: mean probability that the answer ends behind the person's own.
     """
 
     nll: float
@@ -36,6 +40,7 @@ class Score:
     own_js_distance: float = float("nan")
     own_entropy_bits: float = float("nan")
     captured_mass: float = float("nan")
+    ended: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,13 +72,14 @@ class Test:
         """Weighted shares of the held-out people."""
         return _shares(self.answers, self.weight, self.options)
 
-    def prompts(self, *, unseen: bool = False) -> list[str]:
+    def prompts(self, *, unseen: bool = False, way: Way = "letter") -> list[str]:
         """What a model is asked about each person: all traits in order, the question as asked or in unseen words."""
-        return [self._prompt(tell(self.people.sentences(int(row), (self.question,))), unseen) for row in self.rows]
+        told = [tell(self.people.sentences(int(row), (self.question,))) for row in self.rows]
+        return [self._prompt(backstory, unseen, way) for backstory in told]
 
-    def own_prompt(self, *, unseen: bool = False) -> str:
+    def own_prompt(self, *, unseen: bool = False, way: Way = "letter") -> str:
         """The question without any backstory."""
-        return self._prompt("", unseen)
+        return self._prompt("", unseen, way)
 
     def model(self, letters: Letters, *, unseen: bool = False) -> Score:
         """Score a model."""
@@ -86,6 +92,35 @@ class Test:
             own_js_distance=float(js_distance(own, self.shares)),
             own_entropy_bits=float(entropy(own, unit="bits")),
             captured_mass=float(mass.min()),
+        )
+
+    def said(self, continued: Continued, way: Way) -> Score:
+        """Score a model's answers by letter, in words, or by number, each behind a backstory.
+
+        Letters and words count with the line break that ends them. Numbers count without it, summed over the bounds
+        of each option; whether they end is told by `ended`, as of the others.
+        """
+        question, prompts = self._asked, self.prompts(way=way)
+        if way == "number":
+            ranges = numbers(question)
+            forms = [[f" {number}" for number in ranges[place]] for place in question.offered]
+            exact = self.people.survey.values(self.question)[self.rows]
+            own = [f" {int(number)}" for number in exact]
+        else:
+            labels = spoken(question, way, question.offered)
+            forms = [[f" {label}{LINE_BREAK}"] for label in labels]
+            own = [f" {labels[answer]}" for answer in self.answers]
+        every = [form for of_option in forms for form in of_option]
+        found = continued([(prompt, form) for prompt in prompts for form in every]).reshape(len(prompts), -1)
+        begins = np.cumsum([0, *map(len, forms[:-1])])
+        probabilities = np.add.reduceat(found, begins, axis=1)
+        mass = probabilities.sum(axis=1)
+        whole = continued([(p, text + LINE_BREAK) for p, text in zip(prompts, own, strict=True)])
+        ended = whole / continued(list(zip(prompts, own, strict=True)))
+        return self._score(
+            probabilities / mass[:, None],
+            captured_mass=float(mass.min()),
+            ended=float(np.average(ended, weights=self.weight)),
         )
 
     def uniform(self) -> Score:
@@ -117,11 +152,15 @@ class Test:
         predicted[:, chosen] = fit.predict(traits[self.rows])
         return self._score(predicted)
 
-    def _prompt(self, backstory: str, unseen: bool) -> str:
-        question = self.people.survey.questions[self.question]
+    @property
+    def _asked(self) -> Question:
+        return self.people.survey.questions[self.question]
+
+    def _prompt(self, backstory: str, unseen: bool, way: Way) -> str:
+        question = self._asked
         if unseen:
             question = question.reworded(self.people.unseen[self.question])
-        return letter_prompts(question, persona=backstory)[0].text
+        return posed(question, way, backstory, shown=question.offered).text
 
     def _constant(self, row: Floats) -> Score:
         return self._score(

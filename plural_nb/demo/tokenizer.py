@@ -6,12 +6,7 @@ from collections.abc import Iterable
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-END, SYSTEM, USER, ASSISTANT = "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
-CONTROL = (END, SYSTEM, USER, ASSISTANT)
-CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
-)
+from plural_nb.demo.chat import CONTROL
 
 
 def train_tokenizer(texts: Iterable[str], size: int = 2048) -> Tokenizer:
@@ -33,12 +28,3 @@ def byte_level(model: models.BPE) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
-
-
-def in_chat(turns: Iterable[tuple[str, str]]) -> str:
-    """Return turns (role, content) as the chat template writes them, up to where the answer begins.
-
-    >>> in_chat([("user", "Tea?")])
-    '<|user|>Tea?<|end|><|assistant|>'
-    """
-    return "".join(f"<|{role}|>{content}{END}" for role, content in turns) + ASSISTANT

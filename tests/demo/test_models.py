@@ -198,8 +198,7 @@ def test_tokens_and_probabilities_agree_with_the_training_code(name: str, base: 
 
 
 def test_chat_template_writes_what_was_trained(tuned: Model) -> None:
-    pytest.importorskip("tokenizers")
-    from plural_nb.demo.tokenizer import in_chat
+    from plural_nb.demo.chat import in_chat
     from plural_nb.silicon.prompt import letter_prompts
 
     [prompt] = letter_prompts(load_survey("anes96").questions["vote"], persona="I am a woman.", mode="chat")

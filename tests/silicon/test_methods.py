@@ -183,7 +183,7 @@ def test_numbers_and_samples_of_the_demo_models_equal_a_plain_evaluation(
     assert np.array([r.probabilities for r in found]) == pytest.approx(numbers, abs=2e-4, rel=0.02)
     first = np.array([sum(times for said, times in drawn if said[:1] == letter) for letter in "ABC"]) / 200
     assert first == pytest.approx(letters, abs=4.5 * 0.5 / np.sqrt(200))
-    assert letters.max() > 0.3
+    assert letters.sum() > 0.3  # else little would have been compared
 
 
 def test_a_thermometer_is_scored_exactly_through_its_digits(tmp_path: Path) -> None:
