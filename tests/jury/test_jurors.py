@@ -90,8 +90,10 @@ def test_bad_candidates_are_refused_in_words(model, people: Personas) -> None:
 
 def test_a_model_writes_different_candidates_and_the_same_seed_writes_the_same(model) -> None:
     people = Personas.from_texts(["The toll is unfair.", "Nature matters."])
-    found = candidates_from(model, "What should become of the toll?", 3, people=people, longest=8)
-    assert 1 <= len(found) <= 3
+    # The demo model writes what it was taught to: the words of an option.
+    question = "What should become of the toll?\n- Keep the toll\n- Abolish the toll\n- Halve the toll"
+    found = candidates_from(model, question, 3, people=people, longest=8)
+    assert 2 <= len(found) <= 3
     assert len({text.casefold() for text in found}) == len(found)
     assert not any("\n" in text for text in found)
-    assert found == candidates_from(model, "What should become of the toll?", 3, people=people, longest=8)
+    assert found == candidates_from(model, question, 3, people=people, longest=8)

