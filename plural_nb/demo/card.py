@@ -114,7 +114,8 @@ def card(name: str, lines: list[Line], respondents: list[Respondents], *, parame
         f"Three ways to answer, by at most {BY_WAY} of the same people per question, as plain text: NLL of each "
         "person's own option by letter, in the options' words, and by whole numbers (summed over the option's bounds); "
         "the smallest captured mass; and the mean probability that the answer ends (a line break comes next) behind "
-        "the person's own letter, words or number. Letters and words are captured with their end.",
+        "the person's own letter, words or number; where one option begins another (Agree, Agree strongly), it may "
+        "rightly go on. Letters and words are captured with their end.",
         _way_table(lines),
         _summary(lines),
     ]

@@ -1,7 +1,7 @@
 """Trains the two demo models, scores them, and writes their GGUF files and model cards.
 
 `python -m plural_nb.demo.train` (extra `train`) writes `data/models/plural-demo-base.*` and `plural-demo-tuned.*`, in
-about half an hour on one core. `--steps N` makes it shorter, `--folder` puts the files elsewhere.
+about an hour on one core. `--steps N` makes it shorter, `--folder` puts the files elsewhere.
 """
 
 from __future__ import annotations
