@@ -1,7 +1,6 @@
 """The shipped demo models finish their answers: by letter, in an option's own words, with a whole number."""
 
 import random
-from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -10,23 +9,11 @@ import pytest
 from plural_nb.demo.corpus import Corpus, Respondents
 from plural_nb.demo.documents import posed
 from plural_nb.demo.scores import Test as HeldOut
-from plural_nb.silicon.model import Model, open_model
+from plural_nb.silicon.model import Model
 from plural_nb.silicon.prompt import Prompt
 from plural_nb.survey.question import Question, ask_for
 
 SURVEYS = ("anes96", "teaching")
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[Model]:
-    with open_model("plural-demo-base") as model:
-        yield model
-
-
-@pytest.fixture(scope="module")
-def tuned() -> Iterator[Model]:
-    with open_model("plural-demo-tuned") as model:
-        yield model
 
 
 @pytest.fixture(scope="module")

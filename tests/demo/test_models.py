@@ -1,7 +1,7 @@
 """The shipped demo models, as llama.cpp sees them: better than the marginal on people they never met."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +10,11 @@ import pytest
 from plural_nb.demo.corpus import Respondents, held_out_wordings
 from plural_nb.demo.scores import Test as HeldOut
 from plural_nb.resources import data
-from plural_nb.silicon.model import Model, open_model
+from plural_nb.silicon.model import Model
 from plural_nb.silicon.prompt import LETTERS, Prompt
 from plural_nb.survey.library import load_survey
 
 GOLDEN = Path(__file__).with_name("golden.json")
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[Model]:
-    with open_model("plural-demo-base") as model:
-        yield model
-
-
-@pytest.fixture(scope="module")
-def tuned() -> Iterator[Model]:
-    with open_model("plural-demo-tuned") as model:
-        yield model
 
 
 @pytest.fixture(scope="module")
