@@ -39,7 +39,9 @@ def prefix_tree(asked: Answers | Sequence[Reply], *, title: str = "What the prom
 
     Raises PluralError where there is no prompt, or more than 200 distinct ones.
 
-    >>> replies = [Reply("", t, tuple("abcdef"[i] for i in t), (), ()) for t in [(0, 1, 2), (0, 1, 3), (0, 4, 5)]]
+    >>> from plural_nb.silicon.prompt import packed
+    >>> asked, spelling = [(0, 1, 2), (0, 1, 3), (0, 4, 5)], dict(enumerate("abcdef"))
+    >>> replies = [Reply("", (), (), ids=packed(tokens), spelling=spelling) for tokens in asked]
     >>> prefix_tree(replies).summary
     'What the prompts have in common: 3 prompts have 9 tokens in all; read once where they are the same, 6 are left
     (67%). All begin with the same 1 token.'

@@ -37,28 +37,30 @@ def prompts_for(question: Question, persona: str, manner: Manner) -> tuple[tuple
     return tuple(tuple(_variants(one, places, persona, manner)) for one in asked for places in shown)
 
 
-def prompts_of(
-    question: Question, personas: Iterable[str], manner: Manner
-) -> dict[str, tuple[tuple[Prompt, ...], ...]]:
-    """Return for each distinct persona what `prompts_for` returns; the question is put together once."""
-    cells = [[_around(prompt) for prompt in cell] for cell in prompts_for(question, _SOMEBODY, manner)]
-    made: dict[str, tuple[tuple[Prompt, ...], ...]]
-    if len(cells) == 1 and len(cells[0]) == 1:  # most often; two generators would take as long as the prompt
-        [[fill]] = cells
-        made = {persona: ((fill(persona),),) for persona in personas}
+def prompts_of(question: Question, personas: Iterable[str], manner: Manner) -> dict[str, list[Prompt]]:
+    """Return for each distinct persona the prompts of `prompts_for`, one cell behind the other.
+
+    The question is put together once.
+    """
+    fills = [_around(prompt) for cell in prompts_for(question, _SOMEBODY, manner) for prompt in cell]
+    if len(fills) == 1:  # most often; the loop over one would take as long as the prompt
+        [fill] = fills
+        made = {persona: [fill(persona)] for persona in personas}
     else:
-        made = {persona: tuple(tuple(fill(persona) for fill in cell) for cell in cells) for persona in personas}
+        made = {persona: [fill(persona) for fill in fills] for persona in personas}
     if "" in made:
-        made[""] = prompts_for(question, "", manner)
+        made[""] = [prompt for cell in prompts_for(question, "", manner) for prompt in cell]
     return made
 
 
-def content_free(prompts: Sequence[Sequence[Prompt]], question: Question, manner: Manner) -> list[Prompt]:
-    """Return for each prompt the one that asks nothing: same examples, options and order, no persona, "N/A" asked."""
+def content_free(n: int, question: Question, manner: Manner) -> list[Prompt]:
+    """Return for each of one persona's n prompts the one that asks nothing.
+
+    It has the same examples, options and order, no persona, and asks "N/A".
+    """
     cells = prompts_for(replace(question, text=CONTENT_FREE, wordings=()), "", manner)
     flat = [prompt for cell in cells for prompt in cell]
-    total = sum(map(len, prompts))
-    return flat * (total // len(flat))  # wordings differ in what the content-free prompt leaves out
+    return flat * (n // len(flat))  # wordings differ in what the content-free prompt leaves out
 
 
 def numbers(question: Question) -> dict[int, range]:

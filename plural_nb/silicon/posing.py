@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from plural_nb.answers import Answers, Bools, Source
 from plural_nb.errors import ModelError
+from plural_nb.silicon.cycles import no_search_for_cycles
 from plural_nb.silicon.manner import Manner
 from plural_nb.silicon.methods import content_free, prompts_for, prompts_of, read_reply
 from plural_nb.silicon.prompt import Prompt, Reply
@@ -63,22 +64,22 @@ class Posed:
     n: int
 
     @classmethod
+    @no_search_for_cycles()
     def of(cls, question: Question, texts: Sequence[str], manner: Manner, *, where: Where = "question") -> Posed:
         """Pose a question behind each text. Raises ModelError for what cannot be asked."""
         require_askable(question, texts)
         distinct = dict.fromkeys(texts)  # identical people share their prompts
         if where == "system":
             systems = {text: "\n\n".join(filter(None, [manner.system, text])) for text in distinct}
-            made = {text: prompts_for(question, "", replace(manner, system=systems[text])) for text in distinct}
+            made = {text: _flat(prompts_for(question, "", replace(manner, system=systems[text]))) for text in distinct}
         else:
             made = prompts_of(question, distinct, manner)
-        flat = {text: [prompt for cell in cells for prompt in cell] for text, cells in made.items()}
-        prompts = [prompt for text in texts for prompt in flat[text]]
+        prompts = [prompt for text in texts for prompt in made[text]]
         asked = len(prompts)
-        first = made[texts[0]]
         if manner.method == "text_pmi":
-            prompts += content_free(first, question, manner)
-        return cls(question, manner, tuple(prompts), asked, len(first), len(texts))
+            prompts += content_free(len(made[texts[0]]), question, manner)
+        cells = len(prompts_for(question, "", manner))
+        return cls(question, manner, tuple(prompts), asked, cells, len(texts))
 
     def answers(
         self, replies: Sequence[Reply], source: Source, *, design: Design, domain: Bools | None = None, about: str = ""
@@ -128,6 +129,10 @@ class Posed:
         return cells.reshape(wordings, -1, cells.shape[1])
 
 
+def _flat(cells: Sequence[Sequence[Prompt]]) -> list[Prompt]:
+    return [prompt for cell in cells for prompt in cell]
+
+
 def require_askable(question: Question, texts: Sequence[str], design: Design | None = None) -> None:
     """Raise ModelError where a question or a text is not one, or a design has another number of rows."""
     if not isinstance(question, Question):
@@ -146,7 +151,9 @@ def require_room(posed: Posed, people: People, limit: int, count: Callable[[Sequ
 
     limit: tokens of context. count: how many tokens texts have.
     """
-    texts = ["\n".join([p.text, *(m.content for m in p.messages)]) for p in posed.prompts[: posed.asked]]
+    texts = [
+        p.text if not p.messages else "\n".join(m.content for m in p.messages) for p in posed.prompts[: posed.asked]
+    ]
     # A token is at least one byte, so only prompts of more bytes than the context has tokens can be too long.
     long = [i for i, text in enumerate(texts) if limit and len(text) * 4 > limit and len(text.encode()) > limit]
     if not long:

@@ -6,7 +6,8 @@ Pure text: nothing here loads a model. Chat templates are rendered by the worker
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -82,25 +83,45 @@ class Reply:
     """What the model was sent, exactly, and what it made of each option.
 
     text: the exact prompt, chat template applied.
-    tokens, pieces: the token ids the model saw, with the text of each.
     probabilities: of each option shown, in the order shown, not normalised; their sum is the captured mass.
     shown: for each option shown, its place in the question's options.
     lengths: for each option shown, how many tokens its likeliest form has; empty where nothing was scored.
     said: the answers that were drawn, each with how often; empty where probabilities were scored.
+    ids: the tokens the model saw, four bytes each (little-endian), as `packed` makes them: thousands of replies are
+        kept, and the tokens of a few are looked at. spelling: the text of each token of the model.
+
+    >>> reply = Reply("Tea?", (0.5, 0.25), (0, 1), ids=packed([7, 9]), spelling={7: "Te", 9: "a?"})
+    >>> reply.captured_mass, reply.tokens, reply.pieces
+    (0.75, (7, 9), ('Te', 'a?'))
     """
 
     text: str
-    tokens: tuple[int, ...] = field(repr=False)
-    pieces: tuple[str, ...] = field(repr=False)
     probabilities: tuple[float, ...]
     shown: tuple[int, ...]
     lengths: tuple[int, ...] = field(default=(), repr=False)
     said: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    ids: bytes = field(default=b"", repr=False)
+    spelling: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The token ids the model saw."""
+        return struct.unpack(f"<{len(self.ids) // 4}i", self.ids)
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The text of each token the model saw."""
+        return tuple(map(self.spelling.__getitem__, self.tokens))
 
     @property
     def captured_mass(self) -> float:
         """Probability that fell on any option shown, between 0 and 1."""
         return float(sum(self.probabilities))
+
+
+def packed(tokens: Sequence[int]) -> bytes:
+    """Token ids, four bytes each (little-endian)."""
+    return struct.pack(f"<{len(tokens)}i", *tokens)
 
 
 def lettered(question: Question, shown: Sequence[int] | None = None) -> str:

@@ -15,14 +15,15 @@ import numpy as np
 
 from plural_nb.errors import ModelError
 from plural_nb.silicon.cache import read_facts, write_facts
+from plural_nb.silicon.cycles import no_search_for_cycles
 from plural_nb.silicon.gguf import ModelFile
-from plural_nb.silicon.prompt import Prompt, Reply
+from plural_nb.silicon.prompt import Prompt, Reply, packed
 from plural_nb.silicon.store import Store
 
 _BACKEND = "llama.cpp"
 _SCORING = 1  # raised when the same prompt would get other numbers
 _HASHES = "model_hashes"
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # json.loads without its checks of encoding and of what follows
+_HEAD = struct.Struct("<III")
 
 
 class Memory:
@@ -52,22 +53,32 @@ class Memory:
     def __contains__(self, prompt: Prompt) -> bool:
         return prompt in self._replies
 
+    @no_search_for_cycles()
     def known(self, prompts: Sequence[Prompt]) -> list[Reply | None]:
         """The reply to each prompt, None where there is none yet."""
-        found = [self._replies.get(prompt) for prompt in prompts]
+        found: list[Reply | None] = [None] * len(prompts)
+        if self._replies:
+            found = [self._replies.get(prompt) for prompt in prompts]
         missing = [i for i, reply in enumerate(found) if reply is None]
         if not missing:
             return found
         keys = [self.key(prompts[i]) for i in missing]
         values = self.store.get(list(dict.fromkeys(keys)))
+        pieces = self._all_pieces()
         read: dict[bytes, Reply] = {}
+        fresh: list[tuple[int, Reply]] = []
         for i, key in zip(missing, keys, strict=True):
             prompt, reply = prompts[i], read.get(key)
             # The options that prompts of one text stand for are no part of the key.
             if (reply is None or reply.shown != prompt.shown) and key in values:
-                reply = self._read(prompt, values[key])
+                reply = _read(prompt, values[key], pieces)
             if reply is not None and reply.shown == prompt.shown:
-                found[i] = self._replies[prompt] = read[key] = reply
+                read[key] = reply
+                fresh.append((i, reply))
+        unspelled = self._unspelled(reply for _, reply in fresh)
+        for i, reply in fresh:
+            if not unspelled or unspelled.isdisjoint(reply.tokens):  # else by other hands; it is asked again
+                found[i] = self._replies[prompts[i]] = reply
         return found
 
     def learn(self, told: Iterable[tuple[Prompt, Mapping[str, Any]]]) -> None:
@@ -80,12 +91,12 @@ class Memory:
         for prompt, one in told:
             reply = Reply(
                 one["text"],
-                tuple(one["tokens"]),
-                tuple(pieces[token] for token in one["tokens"]),
                 tuple(one["probabilities"]),
                 prompt.shown,
                 tuple(one["lengths"]),
                 tuple((text, times) for text, times in one["said"]),
+                packed(one["tokens"]),
+                pieces,
             )
             self._replies[prompt] = reply
             items[self.key(prompt)] = _written(prompt, reply)
@@ -109,32 +120,52 @@ class Memory:
 
     def _all_pieces(self) -> dict[int, str]:
         if self._pieces is None:
-            self._pieces = {token: sys.intern(piece) for token, piece in self.store.pieces(self.model).items()}
+            self._pieces = {}
+            self._read_pieces(self._pieces)
         return self._pieces
 
-    def _read(self, prompt: Prompt, value: bytes) -> Reply | None:
+    def _read_pieces(self, pieces: dict[int, str]) -> None:
+        pieces.update((token, sys.intern(piece)) for token, piece in self.store.pieces(self.model).items())
+
+    def _unspelled(self, replies: Iterable[Reply]) -> set[int]:
+        """The tokens of replies whose text nobody noted; what other kernels noted meanwhile is taken in."""
+        tokens = set(np.unique(np.frombuffer(b"".join(reply.ids for reply in replies), dtype="<i4")).tolist())
         pieces = self._all_pieces()
-        try:
-            (size,) = struct.unpack_from("<I", value)
-            (text, probabilities, lengths, said), _ = _scan(str(value[4 : 4 + size], "utf-8"), 0)
-            tokens = struct.unpack(f"<{(len(value) - size) // 4 - 1}i", value[4 + size :])
-            return Reply(
-                prompt.text if text is None else text,
-                tokens,
-                tuple(map(pieces.__getitem__, tokens)),
-                tuple(probabilities),
-                prompt.shown,
-                tuple(lengths),
-                tuple((words, times) for words, times in said) if said else (),
-            )
-        except (ValueError, struct.error, KeyError, TypeError, StopIteration):
-            return None  # written by other hands; it is asked again
+        if not tokens <= pieces.keys():
+            self._read_pieces(pieces)
+        return tokens - pieces.keys()
 
 
 def _written(prompt: Prompt, reply: Reply) -> bytes:
+    """Numbers of options, of lengths and of bytes of JSON; probabilities, lengths, JSON (text, what was said), tokens.
+
+    The text is left out where it is the prompt's own, as nearly always in a completion.
+    """
     text = None if reply.text == prompt.text else reply.text
-    head = json.dumps([text, reply.probabilities, reply.lengths, reply.said]).encode()
-    return struct.pack("<I", len(head)) + head + np.array(reply.tokens, dtype="<i4").tobytes()
+    more = b"" if text is None and not reply.said else json.dumps([text, reply.said]).encode()
+    options, lengths = reply.probabilities, reply.lengths
+    head = _HEAD.pack(len(options), len(lengths), len(more))
+    return head + struct.pack(f"<{len(options)}d{len(lengths)}i", *options, *lengths) + more + reply.ids
+
+
+def _read(prompt: Prompt, value: bytes, pieces: Mapping[int, str]) -> Reply | None:
+    try:
+        options, lengths, more = _HEAD.unpack_from(value)
+        begin = _HEAD.size + 8 * options + 4 * lengths
+        text, said = json.loads(value[begin : begin + more]) if more else (None, ())
+        if (len(value) - begin - more) % 4:
+            return None
+        return Reply(
+            prompt.text if text is None else text,
+            struct.unpack_from(f"<{options}d", value, _HEAD.size),
+            prompt.shown,
+            struct.unpack_from(f"<{lengths}i", value, _HEAD.size + 8 * options),
+            tuple([(words, times) for words, times in said]) if said else (),
+            value[begin + more :],
+            pieces,
+        )
+    except (ValueError, struct.error, TypeError):
+        return None  # written by other hands; it is asked again
 
 
 def content_hash(path: Path) -> bytes:

@@ -15,10 +15,13 @@ from typing import Any
 
 from plural_nb.silicon.cache import cache_folder
 
-SCHEMA = 1
+SCHEMA = 2
 _BETWEEN_WRITES = 0.2  # seconds; what a killed kernel may lose at most
 _BUSY_SECONDS = 10.0
 _AT_ONCE = 500
+# Replies of one run stand behind one another. Where a few of many wanted keys say so, the rows between them are read as
+# they stand, several times quicker than one by one through the index.
+_MANY, _SOME, _SPARSE, _READ_AT_ONCE = 2_000, 32, 4, 20_000
 _BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 _DAMAGED = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 # A write-ahead log needs memory that all processes share, which these file systems do not give reliably.
@@ -78,12 +81,30 @@ class Store:
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are known of these keys."""
-        found: dict[bytes, bytes] = {}
         with self._lock:
-            for i in range(0, len(keys), _AT_ONCE):
-                some = keys[i : i + _AT_ONCE]
-                marks = ",".join("?" * len(some))
-                found.update(self._read(f"SELECT key, value FROM replies WHERE key IN ({marks})", some))
+            found = self._neighbours(keys) if len(keys) >= _MANY else {}
+            left = [key for key in keys if key not in found] if found else keys
+            for i in range(0, len(left), _AT_ONCE):
+                some = left[i : i + _AT_ONCE]
+                found.update(self._read(f"SELECT key, value FROM replies WHERE key IN ({_marks(some)})", some))
+        return found
+
+    def _neighbours(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The values of those keys that stand together, where most do."""
+        some = keys[:: -(-len(keys) // _SOME)]
+        rows = [row for (row,) in self._read(f"SELECT id FROM replies WHERE key IN ({_marks(some)})", some)]
+        if len(rows) < 2:
+            return {}
+        beyond = (max(rows) - min(rows)) // (_SOME // 4)
+        low, high = min(rows) - beyond, max(rows) + beyond
+        if high - low > _SPARSE * len(keys):
+            return {}
+        wanted = set(keys)
+        found: dict[bytes, bytes] = {}
+        for begin in range(low, high + 1, _READ_AT_ONCE):
+            end = min(high, begin + _READ_AT_ONCE - 1)
+            rows = self._read("SELECT key, value FROM replies WHERE id BETWEEN ? AND ?", (begin, end))
+            found.update((key, value) for key, value in rows if key in wanted)
         return found
 
     def pieces(self, model: bytes) -> dict[int, str]:
@@ -284,6 +305,10 @@ class Store:
     def _warn(self, message: str) -> None:
         self.note = message
         warnings.warn(message, StoreWarning, stacklevel=4)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
 
 
 def shrink(connection: sqlite3.Connection) -> None:

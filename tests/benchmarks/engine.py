@@ -198,7 +198,7 @@ def thermometer(bench: Bench) -> dict[str, Any]:
     crowd: dict[str, list[Any]] = {}
     for kind, key, manner in (("five", "nature", Manner()), ("numbers", "premier", Manner(method="number"))):
         made = prompts_of(survey.questions[key], told, manner).values()
-        crowd[kind] = [prepare(bench.ours, None, prompt.frame()) for [[prompt]] in made]
+        crowd[kind] = [prepare(bench.ours, None, prompt.frame()) for [prompt] in made]
     crowd["followed"] = [dataclasses.replace(one, negligible=0.0) for one in crowd["numbers"]]
     raw: dict[str, list[float]] = {kind: [] for kind in crowd}
     nodes: dict[str, int] = {}

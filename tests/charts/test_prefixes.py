@@ -11,12 +11,13 @@ import pytest
 from plural_nb.answers import Answers
 from plural_nb.charts import prefix_tree
 from plural_nb.errors import PluralError
-from plural_nb.silicon.prompt import Reply
+from plural_nb.silicon.prompt import Reply, packed
 from plural_nb.survey.question import ask_for
 
 
 def replies(prompts: list[tuple[int, ...]]) -> list[Reply]:
-    return [Reply("", t, tuple(f"<{i}>" for i in t), (), ()) for t in prompts]
+    spelling = {i: f"<{i}>" for t in prompts for i in t}
+    return [Reply("", (), (), ids=packed(t), spelling=spelling) for t in prompts]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -51,7 +52,7 @@ def test_boxes_tile_what_the_prompts_cover_without_overlap() -> None:
 
 
 def test_text_is_on_one_line_and_whole_in_the_table() -> None:
-    told = Reply("", (0, 1), ("Question:\n", "why\x07 <b>"), (), ())
+    told = Reply("", (), (), ids=packed((0, 1)), spelling={0: "Question:\n", 1: "why\x07 <b>"})
     chart = prefix_tree([told])
     assert chart.frame["text"].to_list() == ["Question:¶why· <b>"]
     assert chart.frame.columns == ["begin", "end", "tokens", "prompts", "text"]

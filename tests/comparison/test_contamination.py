@@ -58,7 +58,7 @@ class Reader:
                 words, before = form.split(), prompt.text.split()[-1]
                 chances.append(math.prod(self.next(a, b) for a, b in zip([before, *words], words, strict=False)))
                 lengths.append(len(words))
-            found.append(Reply(prompt.text, (), (), tuple(chances), prompt.shown, tuple(lengths)))
+            found.append(Reply(prompt.text, tuple(chances), prompt.shown, tuple(lengths)))
         return found
 
 
@@ -125,7 +125,7 @@ class Pollster(Reader):
         found = []
         for prompt in prompts:
             if "%" not in prompt.forms[0][0]:
-                found.append(Reply(prompt.text, (), (), (1e-3,), (0,), (3,)))
+                found.append(Reply(prompt.text, (1e-3,), (0,), (3,)))
                 continue
             thing = next(i for i, t in enumerate(THINGS) if t in prompt.text)
             place = ("More", "Same", "Less").index(prompt.text.rsplit("\n", 1)[1].rstrip(":"))
@@ -133,7 +133,7 @@ class Pollster(Reader):
             p = stats.norm.pdf(numbers, 100 * self.shares[thing, place], self.sd)
             p = p * np.exp(self.whims * (0.5 * (numbers % 5 == 0) + 0.1 * np.sin(7 * numbers)))
             p = p + self.remembers * (numbers == round(100 * SHARES[thing, place]))
-            found.append(Reply(prompt.text, (), (), tuple(p), prompt.shown, (2,) * len(p)))
+            found.append(Reply(prompt.text, tuple(p), prompt.shown, (2,) * len(p)))
         return found
 
 

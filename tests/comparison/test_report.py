@@ -31,7 +31,7 @@ def people(question=TEA, places=(0,) * 60 + (1,) * 40):
 
 
 def model(question=TEA, row=(0.5, 0.5), texts=(), orders=((0, 1),), **rest):
-    replies = tuple(Reply(text, (), (), (0.5, 0.4), shown) for text in texts for shown in orders)
+    replies = tuple(Reply(text, (0.5, 0.4), shown) for text in texts for shown in orders)
     return Answers(
         question, np.array([row], dtype=float), Design(np.ones(1)), np.ones(1, dtype=bool), Source("model", "demo"),
         replies=replies, captured_mass=np.ones(1), **rest,

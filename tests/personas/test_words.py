@@ -75,7 +75,7 @@ class Parrot:
     def replies(self, prompts):
         self.asked += len(prompts)
         word = {p.text: "1. proud\n2. loyal" if "Republican" in p.text else "1. kind" for p in prompts}
-        return [Reply(p.text, (), (), (), (), said=((word[p.text], p.samples),)) for p in prompts]
+        return [Reply(p.text, (), (), said=((word[p.text], p.samples),)) for p in prompts]
 
 
 def test_personas_are_asked_for_words_and_those_told_alike_once() -> None:

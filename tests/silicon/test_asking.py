@@ -124,7 +124,8 @@ def test_a_question_put_together_once_is_the_same_for_everybody(method: Any, mod
         order = "as_asked" if method == "number" else "cyclic"
         manner = Manner(mode=mode, method=method, order=order, examples=examples, variants=2, system="Be brief.")
         crowd = ["I am old.", "", "I am {young}.\n\nQuestion: \\1"]
-        assert prompts_of(question, crowd, manner) == {p: prompts_for(question, p, manner) for p in crowd}
+        expected = {p: [q for cell in prompts_for(question, p, manner) for q in cell] for p in crowd}
+        assert prompts_of(question, crowd, manner) == expected
 
 
 def test_prompts_sent_in_parts_get_the_replies_of_one_request(

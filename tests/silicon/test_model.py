@@ -215,8 +215,8 @@ def test_identical_prompts_are_asked_once_and_never_again(tiny: Model) -> None:
 
 def test_no_probability_at_all_is_a_missing_row(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     [prompt] = tiny.prepare(QUESTION, examples=0)
-    nothing = Reply(prompt.text, (), (), (0.0, 0.0, 0.0), (0, 1, 2))
-    half = Reply(prompt.text, (), (), (0.5, 0.0, 0.0), (0, 1, 2))
+    nothing = Reply(prompt.text, (0.0, 0.0, 0.0), (0, 1, 2))
+    half = Reply(prompt.text, (0.5, 0.0, 0.0), (0, 1, 2))
     monkeypatch.setattr(tiny, "replies", lambda prompts, **_: [half, nothing][: len(prompts)])
     answers = tiny.ask(QUESTION, persona=["a", "b"], examples=0)
     assert answers.rows.tolist() == [[1, 0, 0], [0, 0, 0]]

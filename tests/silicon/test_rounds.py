@@ -28,7 +28,7 @@ TRUTH = (300 * 0.9 + 200 * 0.1) / 500
 def said(prompts: Sequence[Prompt], on_progress: Any = None) -> list[Reply]:
     """A model of which the answers are known: 0.9 for the twins, 0.1 for everybody else."""
     row = {True: (0.9, 0.1), False: (0.1, 0.9)}
-    return [Reply(p.text, (), (), row["one of many" in p.text], (0, 1)) for p in prompts]
+    return [Reply(p.text, row["one of many" in p.text], (0, 1)) for p in prompts]
 
 
 def asked(seed: int, until_margin: float | None, texts: list[str] = TWINS, **whom: Any) -> Answers:

@@ -35,6 +35,40 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "answers.sqlite")
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_many_keys_are_found_wherever_they_stand(store: Store, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(seed)
+    monkeypatch.setattr(stores, "_READ_AT_ONCE", 700)
+    kept = {draw.randbytes(32): draw.randbytes(20) for _ in range(9_000)}
+    store.put(kept)
+    store.flush()
+    keys = list(kept)
+    store.change(lambda c: c.executemany("DELETE FROM replies WHERE key = ?", [(k,) for k in keys[3_000:4_000]]))
+    known = {key: kept[key] for key in keys[:3_000] + keys[4_000:]}
+    for some in (
+        keys,
+        keys[2_500:5_000],
+        draw.sample(keys, 2_000),  # sparse among the others
+        keys[:1_500] + keys[-1_500:],  # of two runs
+        [draw.randbytes(32) for _ in range(2_500)] + keys[:1],
+        keys[5_000:8_000] + [draw.randbytes(32) for _ in range(2_500)],
+    ):
+        draw.shuffle(some := list(some))
+        assert store.get(some) == {key: known[key] for key in some if key in known}
+
+
+def test_tokens_that_another_kernel_was_first_to_see_are_spelled(tiny_path: Path) -> None:
+    with open_model(tiny_path) as one, open_model(tiny_path) as other:
+        one.ask(QUESTION, examples=0)
+        known = one._memory.known(other.prepare(QUESTION, persona="Ωmega", examples=0))
+        assert known == [None]
+        told = other.ask(QUESTION, persona="Ωmega", examples=0)
+        other._memory.store.flush()
+        [reply] = one._memory.known(other.prepare(QUESTION, persona="Ωmega", examples=0))
+        assert reply is not None
+        assert reply.pieces == told.replies[0].pieces
+
+
 def test_another_session_finds_every_reply_whole(tiny_path: Path) -> None:
     question = ask_for("Tea, coffee or coffee with milk?", ["Tea", "Coffee", "Coffee with milk"])
     asked = [{"method": "letter"}, {"method": "text"}, {"method": "sampled", "samples": 10}]
@@ -46,6 +80,7 @@ def test_another_session_finds_every_reply_whole(tiny_path: Path) -> None:
         assert not model._process.alive  # nothing had to be asked
     for a, b in zip(first, second, strict=True):
         assert a.replies == b.replies
+        assert [reply.pieces for reply in a.replies] == [reply.pieces for reply in b.replies]
         assert np.array_equal(a.rows, b.rows)
 
 
@@ -278,9 +313,14 @@ def test_a_forked_child_opens_its_own_connection(store: Store) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_value_by_other_hands_is_asked_again(tiny: Model) -> None:
+@pytest.mark.parametrize(
+    "value", [b"", b"\xff\xff\xff\xff nonsense", bytes(11), bytes(13), bytes(12) + b"\xff\xff\xff\x7f"]
+)
+def test_a_value_by_other_hands_is_asked_again(tiny: Model, value: bytes) -> None:
     [prompt] = tiny.prepare(QUESTION, examples=0)
-    tiny._memory.store.put({tiny._memory.key(prompt): b"\xff\xff\xff\xff nonsense"})
+    tiny._memory.store.put({tiny._memory.key(prompt): value})
     tiny._memory.store.flush()
-    assert tiny.ask(QUESTION, examples=0).answered.all()
+    answers = tiny.ask(QUESTION, examples=0)
+    assert answers.answered.all()
+    assert "".join(answers.replies[0].pieces).endswith("Answer:")
     assert json.dumps(read_model_file(tiny.file.path).name) == '"tiny"'
