@@ -26,6 +26,7 @@ _SMALL_MODEL = 20_000_000
 _DEBUG = 1  # ggml.h; the order in llama_cpp's own logger is an older one
 _ABORTED = 2
 _SEQUENCE = 0
+_BATCH_FIELDS: dict[str, Any] = {name: kind for name, kind, *_ in llama.llama_batch._fields_}
 # Branches of the prefix tree that are alive at once, and how many rows of logits are kept for them (float32 each, so
 # 40 MB at most): more of either costs memory and, through the wider attention, time.
 _BRANCHES = 128
@@ -94,7 +95,7 @@ class LlamaModel:
         self.context_size = 0
         self._batch = BATCH
         self._decoded: list[int] = []
-        self._forked = [0] * (_BRANCHES + 1)  # how many tokens of the remembered path each branch holds
+        self._forked: dict[int, int] = {}  # branches that hold some of the remembered path, and how many tokens of it
         # A recurrent state can be neither cut back nor forked; such a model reads one prompt after the other.
         asks = [getattr(llama, f"llama_model_is_{kind}", None) for kind in ("recurrent", "hybrid")]
         self.can_fork = not any(ask(self._model) for ask in asks if ask)
@@ -189,7 +190,7 @@ class LlamaModel:
             return
         if self._context is not None:
             llama.llama_free(self._context)
-        self._decoded, self._forked = [], [0] * (_BRANCHES + 1)
+        self._decoded, self._forked = [], {}
         params = llama.llama_context_default_params()
         params.n_ctx = cells
         params.n_batch = params.n_ubatch = min(_MOST_BATCH if self.can_fork else BATCH, cells)
@@ -255,14 +256,14 @@ class LlamaModel:
     def forget(self) -> None:
         """Clear the memory of what was decoded."""
         llama.llama_memory_clear(self._memory, True)
-        self._decoded, self._forked = [], [0] * (_BRANCHES + 1)
+        self._decoded, self._forked = [], {}
 
     def _cut(self, length: int) -> bool:
         """Keep so many tokens of the remembered path, in all branches; False where the memory cannot be cut."""
         if not llama.llama_memory_seq_rm(self._memory, -1, length, -1):
             return False
         self._decoded = self._decoded[:length]
-        self._forked = [min(held, length) for held in self._forked]
+        self._forked = {branch: min(held, length) for branch, held in self._forked.items()}
         return True
 
     def _is_cancelled(self) -> bool:
@@ -291,7 +292,7 @@ class LlamaModel:
         # A branch keeps what it holds of the path from batch to batch: the hundred numbers behind one prompt share some
         # dozen branches, and adding a cell to a branch costs as much as a small model's multiplication.
         for branch, length in enumerate(batch.forks, start=1):
-            if (held := self._forked[branch]) < length:
+            if (held := self._forked.get(branch, 0)) < length:
                 llama.llama_memory_seq_cp(self._memory, _SEQUENCE, branch, held, length)
             elif held > length:
                 llama.llama_memory_seq_rm(self._memory, branch, length, -1)
@@ -300,10 +301,11 @@ class LlamaModel:
         last, kept = len(batch.forks), batch.forks[-1]
         llama.llama_memory_seq_rm(self._memory, _SEQUENCE, kept, -1)
         llama.llama_memory_seq_cp(self._memory, last, _SEQUENCE, kept, -1)
-        for branch, held in enumerate([*batch.forks, *self._forked[last + 1 :]], start=1):
+        self._forked |= enumerate(batch.forks, start=1)
+        for branch, held in self._forked.items():
             if branch <= last or held > kept:
                 llama.llama_memory_seq_rm(self._memory, branch, min(held, kept), -1)
-            self._forked[branch] = min(held, kept)
+        self._forked = {branch: min(held, kept) for branch, held in self._forked.items() if kept}
         self._decoded = list(batch.path)
 
     def _filled(self, batch: Batch) -> Any:
@@ -323,8 +325,7 @@ class LlamaModel:
             ("seq_id", lists),
             ("logits", wanted),
         ):
-            kind: Any = next(kind for field, kind, *_ in llama.llama_batch._fields_ if field == name)
-            setattr(made, name, ctypes.cast(array.ctypes.data, kind))
+            setattr(made, name, ctypes.cast(array.ctypes.data, _BATCH_FIELDS[name]))
         return made
 
     def _run(self, batch: Any) -> None:

@@ -16,10 +16,11 @@ W1: 20 of the 200 people × 10 questions, person after person. W2: the same, que
 
 The time: at 0.5 B and 200 tokens per second our 200 prompts of W1 take one minute, a peer's 24 prompts half to one and
 a half. So each workload is asked once, in three parts: we answer a third of our 200 prompts, then each peer answers a
-third of its block of 24 consecutive prompts (the block begins where a seed says, behind two prompts that warm it up);
-a ratio is the median of the three pairs. Within a part we pause twice, and pp512 runs before and after each of these
-pieces, because a machine's speed drifts within a minute; `vs_limit` is the median of nine. Ours are compared by
-tokens, as a pause falls between batches, not between prompts; "tokens" shows that each distinct one was decoded once.
+third of its block of 24 consecutive prompts (the block begins where a seed says, behind a prompt that warms it up);
+a ratio is the median of the three pairs. Within a part we pause (five times, at 0.5 B twice), and pp512 runs before
+and after each of these pieces, because a machine's speed drifts within seconds; `vs_limit` is the median of all. Ours
+are compared by tokens, as a pause falls between batches, not between prompts; "tokens" shows that each distinct one
+was decoded once.
 Rows of the peers' prompts, normalised, must equal ours to 2e-2, else the exit status is 1.
 
 W3 (`folding`): 944 respondents of anes96 told by age, education and income, the demo model asked for whom they vote:
@@ -27,8 +28,7 @@ everybody once beside each distinct respondent once. Without folding the n-th of
 asked in an n-th round, because one walk through the prefix tree would decode them once anyway.
 W4 (`thermometer_cost`): 200 people of the teaching survey, each told by all traits in an order of their own, rate the
 premier from 0 to 100, as `Model.ask` asks it: 101 numbers, with a space in front and without, their digits and ends
-decoded; beside a question with five options. Demo model. `thermometer_cost_followed`: where a spelling that the model
-hardly uses is followed all the same.
+decoded; beside a question with five options. Demo model.
 
 extra_mb: peak anonymous memory during W1 at 0.5 B less that after loading. leak_mb: what the demo model's worker has
 grown by after 100,000 prompts. store_lookups_per_s: known keys in bulk. second_ask_per_s: 40,000 prompts that the store
@@ -38,7 +38,6 @@ knows, in a new session, end to end. cancel_ms: from `cancel()` to the exception
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import random
@@ -58,7 +57,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # also where another program imp
 from peers import Bench, Options, Tokens
 from shapes import SHAPES, Workload, write_shape
 
-PARTS, PIECES, BLOCK, WARM_UP = 3, 3, 24, 2
+PARTS, BLOCK, WARM_UP = 3, 24, 1
+PIECES = {"demo": 6, "135M": 6, "0.5B": 3}  # of a part; pp512 takes 2 seconds at 135 M, 4 at 0.5 B
 THERMOMETERS = 200
 TOLERANCE = 2e-2
 MARK = "progress: "
@@ -75,17 +75,17 @@ def measure(path: Path, shape: str, only: list[str], quick: bool) -> dict[str, A
     result: dict[str, Any] = {}
     before = anonymous_mb()
     with PeakMemory() as peak:
-        bench.ask(Workload(size, 2, 10).prompts, FIVE)
+        bench.ask(Workload(size, 1, 10).prompts, FIVE)
     if shape == "0.5B" and "memory" in only:
         result["extra_mb"] = round(peak.mb - before, 1)
     people = 4 if quick else 20
     if "W1" in only:
-        result["W1"] = against_peers(bench, Workload(size, people, 10), f"W1 {shape}")
+        result["W1"] = against_peers(bench, Workload(size, people, 10), "W1", shape)
     if "W2" in only:
-        result["W2"] = against_peers(bench, Workload(size, people, 10, by_person=False), f"W2 {shape}")
+        result["W2"] = against_peers(bench, Workload(size, people, 10, by_person=False), "W2", shape)
     if "W5" in only and shape == "0.5B":
         long = Workload(size, 2 if quick else 10, 20, backstory=300, by_person=False)
-        result["W5"] = against_peers(bench, long, f"W5 {shape}")
+        result["W5"] = against_peers(bench, long, "W5", shape)
     if "W3" in only and shape == "demo":
         result |= folding(bench)
     if "W4" in only and shape == "demo":
@@ -93,8 +93,9 @@ def measure(path: Path, shape: str, only: list[str], quick: bool) -> dict[str, A
     return result
 
 
-def against_peers(bench: Bench, work: Workload, name: str) -> dict[str, Any]:
+def against_peers(bench: Bench, work: Workload, name: str, shape: str) -> dict[str, Any]:
     """Ours, both peers and the limit, interleaved."""
+    pieces, name = PIECES[shape], f"{name} {shape}"
     say(f"{name}: {len(work.prompts)} prompts of {work.distinct:,} distinct tokens")
     start = random.Random(name).randrange(WARM_UP, len(work.prompts) - BLOCK + 1)
     block = range(start, start + BLOCK)
@@ -103,28 +104,30 @@ def against_peers(bench: Bench, work: Workload, name: str) -> dict[str, Any]:
     bench.completion(warm, FIVE)
     raw: dict[str, list[float]] = {key: [] for key in ("ours", "tokens", "pp512", "careful", "completion")}
     rows: dict[str, list[np.ndarray]] = {"careful": [], "completion": []}
+    bench.limit()  # warms it up
     bench.decoded = decoded = 0
     answers: dict[int, np.ndarray] = {}
     took: list[tuple[int, float]] = []  # tokens and seconds of the pieces of this part
     limit = bench.limit()
-    for piece, (seconds, found) in enumerate(bench.ask_in_parts(work.prompts, FIVE, PARTS * PIECES), start=1):
+    for piece, (seconds, found) in enumerate(bench.ask_in_parts(work.prompts, FIVE, PARTS * pieces), start=1):
         after = bench.limit()
         took.append((bench.decoded - decoded, seconds))
         raw["pp512"].append((limit + after) / 2)
         raw["tokens"].append(took[-1][0] / seconds)
         decoded, answers, limit = bench.decoded, found, after
-        if piece % PIECES:
+        if piece % pieces:
             continue
         tokens, spent = map(sum, zip(*took, strict=True))
         raw["ours"].append(tokens / spent * len(work.prompts) / work.distinct)
-        part, took = piece // PIECES, []
+        part, took = piece // pieces, []
         some = [work.prompts[i] for i in block[(part - 1) * BLOCK // PARTS : part * BLOCK // PARTS]]
         for peer in ("careful", "completion"):
             seconds, told = getattr(bench, peer)(some, FIVE)
             raw[peer].append(len(some) / seconds)
             rows[peer] += told
         say(f"{name}: part {part} of {PARTS}: " + ", ".join(f"{key} {raw[key][-1]:.4g}/s" for key in raw))
-        limit = bench.limit()
+        if part < PARTS:
+            limit = bench.limit()
     differs = {
         peer: max(float(abs(row(answers[i]) - row(theirs)).max()) for i, theirs in zip(block, told, strict=True))
         for peer, told in rows.items()
@@ -135,7 +138,7 @@ def against_peers(bench: Bench, work: Workload, name: str) -> dict[str, Any]:
         "vs_limit": paired(raw["tokens"], raw["pp512"]),
         "rows_equal": max(differs.values()) <= TOLERANCE,
         "largest_difference": {peer: round(value, 6) for peer, value in differs.items()},
-        "n": {"ours": len(work.prompts), "peers": BLOCK, "pairs": PARTS, "pieces": PARTS * PIECES},
+        "n": {"ours": len(work.prompts), "peers": BLOCK, "pairs": PARTS, "pieces": PARTS * pieces},
         "tokens": {"distinct": work.distinct, "decoded": decoded},
         "raw_per_s": {key: [round(value, 3) for value in values] for key, values in raw.items()},
     }
@@ -199,7 +202,6 @@ def thermometer(bench: Bench) -> dict[str, Any]:
     for kind, key, manner in (("five", "nature", Manner()), ("numbers", "premier", Manner(method="number"))):
         made = prompts_of(survey.questions[key], told, manner).values()
         crowd[kind] = [prepare(bench.ours, None, prompt.frame()) for [prompt] in made]
-    crowd["followed"] = [dataclasses.replace(one, negligible=0.0) for one in crowd["numbers"]]
     raw: dict[str, list[float]] = {kind: [] for kind in crowd}
     nodes: dict[str, int] = {}
     for _ in range(PARTS):
@@ -211,7 +213,6 @@ def thermometer(bench: Bench) -> dict[str, Any]:
     say(f"W4: {raw} ms per prompt")
     return {
         "thermometer_cost": paired(raw["numbers"], raw["five"]),
-        "thermometer_cost_followed": paired(raw["followed"], raw["five"]),
         "W4": {
             "n": THERMOMETERS,
             "tokens": nodes,

@@ -39,6 +39,7 @@ class Bench:
         self.ours.warm_up()
         self.decoded = 0  # tokens that we gave to llama.cpp
         self._careful: Any = None
+        self._plain: Any = None
         self._completing: Any = None
         decode = self.ours._decode_branches
 
@@ -87,7 +88,10 @@ class Bench:
         """Seconds and rows of a loop over raw evaluation: what two neighbours share is kept, last logits only."""
         from plural_nb.silicon.scoring import log_softmax
 
-        model = self._careful_model(max(map(len, prompts)))
+        if self._careful is None:
+            self._careful = self._one_after_the_other()
+        model = self._careful
+        model.require_context(max(LIMIT, *map(len, prompts)))
         begin, rows = time.perf_counter(), []
         for prompt in prompts:
             log_p = log_softmax(model.next_logits(prompt))
@@ -120,23 +124,20 @@ class Bench:
 
     def limit(self) -> float:
         """Tokens per second of one batch of 512 (pp512)."""
-        model = self._careful_model(LIMIT)
-        before, tokens = model._decoded, tuple(random.Random(1).randrange(10, 250) for _ in range(LIMIT))
-        model.forget()
+        if self._plain is None:
+            self._plain = self._one_after_the_other()
+            self._plain.require_context(LIMIT)
+        self._plain.forget()
+        tokens = tuple(random.Random(1).randrange(10, 250) for _ in range(LIMIT))
         begin = time.perf_counter()
-        model.next_logits(tokens)
-        took = time.perf_counter() - begin
-        if before and tuple(before) != tokens:  # the careful loop finds what it left
-            model.next_logits(tuple(before))
-        return LIMIT / took
+        self._plain.next_logits(tokens)
+        return LIMIT / (time.perf_counter() - begin)
 
-    def _careful_model(self, size: int) -> Any:
-        if self._careful is None:
-            self._careful = self._open()
-            self._careful.can_fork = False
-            self._careful._small = False  # flash attention, llama.cpp's default, is quicker for 512 tokens
-            self._careful.require_context(max(size, LIMIT))
-        return self._careful
+    def _one_after_the_other(self) -> Any:
+        model = self._open()
+        model.can_fork = False
+        model._small = False  # flash attention, llama.cpp's default, is quicker for 512 tokens
+        return model
 
     def _open(self) -> Any:
         from plural_nb.silicon.engine import LlamaModel
