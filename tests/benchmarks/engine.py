@@ -60,7 +60,7 @@ from peers import Bench, Options, Tokens
 from shapes import SHAPES, Workload, write_shape
 
 PARTS, BLOCK, WARM_UP = 3, 24, 1
-PIECES = {"demo": 10, "135M": 10, "0.5B": 5}  # of a part; pp512 takes 2 seconds at 135 M, 4 at 0.5 B
+PIECES = {"demo": 2, "135M": 10, "0.5B": 5}  # of a part; pp512 takes 2 seconds at 135 M, 4 at 0.5 B
 THERMOMETERS, TIMES = 200, 5
 TOLERANCE = 2e-2
 MARK = "progress: "
