@@ -102,10 +102,7 @@ def train_base(
     network = Network(Shape(tokenizer.get_vocab_size()))
     reader = Reader(tokenizer, network.shape.context)
 
-    def batch() -> list[Document]:
-        return [*_documents(MIX, corpus.document), *(corpus.interview(19) for _ in range(INTERVIEWS))]
-
-    learn(network, reader, batch, steps=steps, rate=2e-3, say=say)
+    learn(network, reader, lambda: _of_respondents(corpus, MIX), steps=steps, rate=2e-3, say=say)
     return network, tokenizer
 
 
@@ -121,10 +118,7 @@ def finish(
     corpus = Corpus(respondents, SEED + 2, as_asked=0.75, all_told=0.3, long_options=True)
     reader = Reader(tokenizer, network.shape.context)
 
-    def batch() -> list[Document]:
-        return [*_documents(FINISHING_MIX, corpus.document), *(corpus.interview(19) for _ in range(INTERVIEWS))]
-
-    learn(network, reader, batch, steps=steps, rate=1e-3, warmup=20, say=say)
+    learn(network, reader, lambda: _of_respondents(corpus, FINISHING_MIX), steps=steps, rate=1e-3, warmup=20, say=say)
 
 
 def tune(
@@ -221,6 +215,10 @@ def keep_memory() -> None:
         for option, value in ((-4, 0), (-1, 2**31 - 1), (-2, 64 * 2**20)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
             if mallopt is not None:
                 mallopt(option, value)
+
+
+def _of_respondents(corpus: Corpus, mix: Mapping[Way, int]) -> list[Document]:
+    return [*_documents(mix, corpus.document), *(corpus.interview(19) for _ in range(INTERVIEWS))]
 
 
 def _documents(mix: Mapping[Way, int], document: Callable[[Way], Document]) -> list[Document]:

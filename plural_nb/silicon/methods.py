@@ -37,6 +37,11 @@ def prompts_for(question: Question, persona: str, manner: Manner) -> tuple[tuple
     return tuple(tuple(_variants(one, places, persona, manner)) for one in asked for places in shown)
 
 
+def flattened(cells: Sequence[Sequence[Prompt]]) -> list[Prompt]:
+    """Return the prompts of `prompts_for`, one cell behind the other."""
+    return [prompt for cell in cells for prompt in cell]
+
+
 def prompts_of(question: Question, personas: Iterable[str], manner: Manner) -> dict[str, list[Prompt]]:
     """Return for each distinct persona the prompts of `prompts_for`, one cell behind the other.
 
@@ -49,7 +54,7 @@ def prompts_of(question: Question, personas: Iterable[str], manner: Manner) -> d
     else:
         made = {persona: [fill(persona) for fill in fills] for persona in personas}
     if "" in made:
-        made[""] = [prompt for cell in prompts_for(question, "", manner) for prompt in cell]
+        made[""] = flattened(prompts_for(question, "", manner))
     return made
 
 
@@ -59,7 +64,7 @@ def content_free(n: int, question: Question, manner: Manner) -> list[Prompt]:
     It has the same examples, options and order, no persona, and asks "N/A".
     """
     cells = prompts_for(replace(question, text=CONTENT_FREE, wordings=()), "", manner)
-    flat = [prompt for cell in cells for prompt in cell]
+    flat = flattened(cells)
     return flat * (n // len(flat))  # wordings differ in what the content-free prompt leaves out
 
 

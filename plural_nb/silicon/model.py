@@ -22,7 +22,7 @@ from plural_nb.errors import ModelError
 from plural_nb.silicon.gguf import ModelFile, identity, read_model_file, require_usable
 from plural_nb.silicon.holding import HeldModel
 from plural_nb.silicon.manner import Manner, Method, manner_for
-from plural_nb.silicon.methods import prompts_for
+from plural_nb.silicon.methods import flattened, prompts_for
 from plural_nb.silicon.orders import Order
 from plural_nb.silicon.posing import People, Posed, require_askable, require_room
 from plural_nb.silicon.process import WorkerProcess
@@ -235,7 +235,7 @@ class Model:
 
         Raises ModelError for an unknown mode or method, or for chat with a model that has no chat template.
         """
-        return [prompt for cell in prompts_for(question, persona, self._manner(**how)) for prompt in cell]
+        return flattened(prompts_for(question, persona, self._manner(**how)))
 
     def write(self, prompts: Sequence[str] | str, **how: Any) -> list[Writing]:
         """Free text behind each prompt; arguments and errors as in `plural_nb.silicon.writing.write`."""

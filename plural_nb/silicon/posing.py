@@ -13,7 +13,7 @@ from plural_nb.answers import Answers, Bools, Source
 from plural_nb.errors import ModelError
 from plural_nb.silicon.cycles import no_search_for_cycles
 from plural_nb.silicon.manner import Manner
-from plural_nb.silicon.methods import content_free, prompts_for, prompts_of, read_reply
+from plural_nb.silicon.methods import content_free, flattened, prompts_for, prompts_of, read_reply
 from plural_nb.silicon.prompt import Prompt, Reply
 from plural_nb.silicon.rows import rows_of
 from plural_nb.survey.design import Design
@@ -71,7 +71,9 @@ class Posed:
         distinct = dict.fromkeys(texts)  # identical people share their prompts
         if where == "system":
             systems = {text: "\n\n".join(filter(None, [manner.system, text])) for text in distinct}
-            made = {text: _flat(prompts_for(question, "", replace(manner, system=systems[text]))) for text in distinct}
+            made = {
+                text: flattened(prompts_for(question, "", replace(manner, system=systems[text]))) for text in distinct
+            }
         else:
             made = prompts_of(question, distinct, manner)
         prompts = [prompt for text in texts for prompt in made[text]]
@@ -127,10 +129,6 @@ class Posed:
         # The cells are every wording in every order, wording after wording.
         wordings = 1 + len(self.question.wordings) * self.manner.wordings
         return cells.reshape(wordings, -1, cells.shape[1])
-
-
-def _flat(cells: Sequence[Sequence[Prompt]]) -> list[Prompt]:
-    return [prompt for cell in cells for prompt in cell]
 
 
 def require_askable(question: Question, texts: Sequence[str], design: Design | None = None) -> None:

@@ -92,11 +92,11 @@ class Store:
     def _neighbours(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values of those keys that stand together, where most do."""
         some = keys[:: -(-len(keys) // _SOME)]
-        rows = [row for (row,) in self._read(f"SELECT id FROM replies WHERE key IN ({_marks(some)})", some)]
-        if len(rows) < 2:
+        ids = [number for (number,) in self._read(f"SELECT id FROM replies WHERE key IN ({_marks(some)})", some)]
+        if len(ids) < 2:
             return {}
-        beyond = (max(rows) - min(rows)) // (_SOME // 4)
-        low, high = min(rows) - beyond, max(rows) + beyond
+        beyond = (max(ids) - min(ids)) // (_SOME // 4)
+        low, high = min(ids) - beyond, max(ids) + beyond
         if high - low > _SPARSE * len(keys):
             return {}
         wanted = set(keys)

@@ -31,9 +31,10 @@ W4 (`thermometer_cost`): 200 people of the teaching survey, each told by all tra
 premier from 0 to 100, as `Model.ask` asks it: 101 numbers, with a space in front and without, their digits and ends
 decoded; beside a question with five options. Demo model.
 
-extra_mb: peak anonymous memory during W1 at 0.5 B less that after loading. leak_mb: what the demo model's worker has
-grown by after 100,000 prompts. store_lookups_per_s: known keys in bulk. second_ask_per_s: 40,000 prompts that the store
-knows, in a new session, end to end. cancel_ms: from `cancel()` to the exception in mid-decode at 0.5 B.
+extra_mb: peak anonymous memory while the first person of W1 is asked at 0.5 B (batches are full) less that after
+loading. leak_mb: what the demo model's worker has grown by after 100,000 prompts. store_lookups_per_s: known keys in
+bulk. second_ask_per_s: 40,000 prompts that the store knows, in a new session, end to end. cancel_ms: from `cancel()` to
+the exception in mid-decode at 0.5 B.
 """
 
 from __future__ import annotations
