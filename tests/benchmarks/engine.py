@@ -19,9 +19,9 @@ a half. So each workload is asked once, in three parts: we answer a third of our
 third of its block of 24 consecutive prompts (the block begins where a seed says, behind a prompt that warms it up);
 a ratio is the median of the three pairs. W1 and W2 are the same prompts in two orders: the engine sorts either into
 the same walk through one tree (the program checks that they are the same), so that walk is timed once, between the
-peers' blocks of both. Within a part we pause a few times (`PIECES`), and pp512 runs before and after each piece,
-because a machine's speed drifts within seconds; `vs_limit` is the median of all pieces. Ours are compared by tokens,
-as a pause falls between batches, not between prompts; "tokens" shows that each distinct one was decoded once.
+peers' blocks of both. A part has several pieces (`PIECES`), because a machine's speed drifts within seconds: in the
+middle of each we pause for pp512, and `vs_limit` is the median of all pieces. Ours are compared by tokens, as a pause
+falls between batches, not between prompts; "tokens" shows that each distinct one was decoded once.
 Rows of the peers' prompts, normalised, must equal ours to 2e-2, else the exit status is 1.
 
 W3 (`folding`): 944 respondents of anes96 told by age, education and income, the demo model asked for whom they vote:
@@ -61,7 +61,8 @@ from peers import Bench, Options, Tokens
 from shapes import SHAPES, Workload, write_shape
 
 PARTS, BLOCK, WARM_UP = 3, 24, 1
-PIECES = {"demo": 2, "135M": 10, "0.5B": 5}  # of a part; pp512 takes 2 seconds at 135 M, 4 at 0.5 B
+PIECES = {"demo": 4, "135M": 6, "0.5B": 4}  # of a part; each half has more tokens than a batch
+LIMITS = {"demo": 12, "135M": 1, "0.5B": 1}  # pp512 in a row; one takes .04, 2 and 4 seconds
 THERMOMETERS, TIMES = 200, 5
 TOLERANCE = 2e-2
 MARK = "progress: "
@@ -84,10 +85,10 @@ def measure(path: Path, shape: str, only: list[str], quick: bool) -> dict[str, A
     people = 4 if quick else 200 if shape == "demo" else 20
     if short := [key for key in ("W1", "W2") if key in only]:
         orders = {key: Workload(size, people, 10, by_person=key == "W1") for key in short}
-        result |= against_peers(bench, orders, shape)
+        result |= against_peers(bench, orders, shape, 1 if quick else PIECES[shape])
     if "W5" in only and shape == "0.5B":
         long = Workload(size, 2 if quick else 10, 20, backstory=300, by_person=False)
-        result |= against_peers(bench, {"W5": long}, shape)
+        result |= against_peers(bench, {"W5": long}, shape, 1 if quick else PIECES[shape])
     if "W3" in only and shape == "demo":
         result |= folding(bench)
     if "W4" in only and shape == "demo":
@@ -95,9 +96,13 @@ def measure(path: Path, shape: str, only: list[str], quick: bool) -> dict[str, A
     return result
 
 
-def against_peers(bench: Bench, orders: dict[str, Workload], shape: str) -> dict[str, Any]:
-    """Ours, both peers in each order of the same prompts, and the limit, interleaved. Ours is asked once for all."""
-    pieces, name, work = PIECES[shape], f"{' and '.join(orders)} {shape}", next(iter(orders.values()))
+def against_peers(bench: Bench, orders: dict[str, Workload], shape: str, pieces: int) -> dict[str, Any]:
+    """Ours, both peers in each order of the same prompts, and the limit, interleaved. Ours is asked once for all.
+
+    pieces: of each part; pp512 stands in the middle of each.
+    """
+    name, work = f"{' and '.join(orders)} {shape}", next(iter(orders.values()))
+    limits = LIMITS[shape]
     assert all(sorted(one.prompts) == sorted(work.prompts) for one in orders.values())  # so the tree is the same
     say(f"{name}: {len(work.prompts)} prompts of {work.distinct:,} distinct tokens")
     blocks = {}
@@ -106,25 +111,25 @@ def against_peers(bench: Bench, orders: dict[str, Workload], shape: str) -> dict
         blocks[key] = one.prompts[start : start + BLOCK]
         bench.careful(one.prompts[start - WARM_UP : start], FIVE)
         bench.completion(one.prompts[start - WARM_UP : start], FIVE)
-    bench.limit()  # warms it up
+    bench.limit(limits)  # warms it up
     raw: dict[str, list[float]] = {key: [] for key in ("ours", "tokens", "pp512")}
     theirs: dict[str, dict[str, list[float]]] = {key: {"careful": [], "completion": []} for key in orders}
     rows: dict[str, dict[str, list[np.ndarray]]] = {key: {"careful": [], "completion": []} for key in orders}
     answers: dict[int, np.ndarray] = {}
     took: list[tuple[int, float]] = []  # tokens and seconds of the pieces of this part
     bench.decoded = decoded = 0
-    limit = bench.limit()
-    for piece, (seconds, found) in enumerate(bench.ask_in_parts(work.prompts, FIVE, PARTS * pieces), start=1):
-        after = bench.limit()
+    for half, (seconds, found) in enumerate(bench.ask_in_parts(work.prompts, FIVE, 2 * PARTS * pieces), start=1):
         took.append((bench.decoded - decoded, seconds))
-        raw["pp512"].append((limit + after) / 2)
-        raw["tokens"].append(took[-1][0] / seconds)
-        decoded, answers, limit = bench.decoded, found, after
-        if piece % pieces:
+        decoded, answers = bench.decoded, found
+        if half % 2:
+            raw["pp512"].append(bench.limit(limits))
+            continue
+        raw["tokens"].append(sum(tokens for tokens, _ in took[-2:]) / sum(spent for _, spent in took[-2:]))
+        if half % (2 * pieces):
             continue
         tokens, spent = map(sum, zip(*took, strict=True))
         raw["ours"].append(tokens / spent * len(work.prompts) / work.distinct)
-        part, took = piece // pieces, []
+        part, took = half // (2 * pieces), []
         for key, block in blocks.items():
             some = block[(part - 1) * BLOCK // PARTS : part * BLOCK // PARTS]
             for peer in theirs[key]:
@@ -134,8 +139,6 @@ def against_peers(bench: Bench, orders: dict[str, Workload], shape: str) -> dict
         now = {"all": raw} | theirs
         said = ", ".join(f"{key} {one} {values[-1]:.4g}/s" for key in now for one, values in now[key].items())
         say(f"{name}: part {part} of {PARTS}: {said}")
-        if part < PARTS:
-            limit = bench.limit()
     ours = {prompt: answers[i] for i, prompt in enumerate(work.prompts)}
     result = {}
     for key, block in blocks.items():
@@ -241,7 +244,7 @@ def store_and_leak(only: list[str], quick: bool) -> dict[str, Any]:
     from plural_nb.silicon.store import Store
     from plural_nb.survey.question import ask_for
 
-    asked, short = (4_000, 8_000) if quick else (40_000, 80_000)
+    asked, mine, short = (4_000, 1_200, 8_800) if quick else (40_000, 12_000, 88_000)
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PLURAL_NB_CACHE"] = folder
@@ -252,14 +255,14 @@ def store_and_leak(only: list[str], quick: bool) -> dict[str, Any]:
         with open_model(DEMO) as model, open_model(DEMO) as other, ThreadPoolExecutor(1) as thread:
             model.replies(brief[short:])
             before = anonymous_mb(model._process.pid)
-            # None of this is timed, so another worker asks half of the crowd at the same time.
-            half = thread.submit(other.ask, question, persona=crowd[: asked // 2], examples=0, progress=False)
-            model.ask(question, persona=crowd[asked // 2 :], examples=0, progress=False)
+            # None of this is timed, so another worker asks most of the crowd at the same time.
+            theirs = thread.submit(other.ask, question, persona=crowd[mine:], examples=0, progress=False)
+            model.ask(question, persona=crowd[:mine], examples=0, progress=False)
             if "memory" in only:
                 model.replies(brief[:short])
                 result["leak_mb"] = round(anonymous_mb(model._process.pid) - before, 1)
-                result["leak_prompts"] = asked // 2 + short
-            half.result()
+                result["leak_prompts"] = mine + short
+            theirs.result()
             say(f"memory and store: {asked + short * ('memory' in only):,} prompts asked")
         if "store" not in only:
             return result
