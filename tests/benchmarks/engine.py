@@ -363,9 +363,9 @@ def tell_parent(text: str) -> None:
 
 
 def in_a_process_of_its_own(shape: str, path: Path, only: list[str], quick: bool) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--shape", shape, "--model", str(path), "--only", ",".join(only)]
     from plural_nb.silicon.process import GENTLE
 
+    command = [sys.executable, __file__, "--shape", shape, "--model", str(path), "--only", ",".join(only)]
     env = GENTLE | os.environ  # as workers run
     command += ["--quick"] if quick else []
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
