@@ -70,8 +70,10 @@ def score(
     return lines
 
 
-def card(name: str, lines: list[Line], respondents: list[Respondents], *, parameters: int, minutes: float) -> str:
-    """Return the model card as Markdown; name is "base" or "tuned"."""
+def card(
+    name: str, lines: list[Line], respondents: list[Respondents], *, parameters: int, spare: int, minutes: float
+) -> str:
+    """Return the model card as Markdown; name is "base" or "tuned". spare: tokens in the file that no text holds."""
     split = "; ".join(
         f"{r.survey.name}: {int((~r.held_out).sum()):,} of {r.survey.n:,} people trained on, "
         f"{int(r.held_out.sum()):,} held out"
@@ -81,6 +83,7 @@ def card(name: str, lines: list[Line], respondents: list[Respondents], *, parame
         f"# plural-demo-{name}",
         DESCRIPTION[name],
         f"Llama architecture, {parameters:,} parameters, 16-bit floats, byte-level BPE, context of 1,024 tokens. "
+        f"{spare} tokens are spare, so that llama.cpp multiplies faster; each is as unlikely as a byte no text holds. "
         f"{_FAIR[name]} No in-context examples: it answers the bare question, behind a backstory or without one. "
         "MIT licence.",
         "**For**: trying every view of plural_nb in seconds, offline, and learning what the numbers mean. **Not for**: "

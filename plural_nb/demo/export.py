@@ -19,6 +19,7 @@ from plural_nb.demo.tokenizer import byte_level
 def write_gguf(path: Path, network: Network, tokenizer: Tokenizer, *, name: str, description: str, chat: bool) -> None:
     """Write a model file: weights in 16-bit floats, norms in 32-bit, tokenizer, and the card's facts as metadata.
 
+    network: as `plural_nb.demo.train.as_shipped` returns it; its tokens beyond the tokenizer's are written as unused.
     name, description: `general.name` and `general.description`. chat: whether it carries the chat template.
     """
     shape = network.shape
@@ -39,7 +40,7 @@ def write_gguf(path: Path, network: Network, tokenizer: Tokenizer, *, name: str,
     writer.add_vocab_size(shape.vocabulary)
     # The models answer without examples of the form: they know nothing else.
     writer.add_uint32("plural_nb.in_context_examples", 0)
-    _add_tokenizer(writer, tokenizer, chat)
+    _add_tokenizer(writer, tokenizer, shape.vocabulary, chat)
     for key, parameter in network.state_dict().items():
         values = parameter.detach().float().numpy()
         writer.add_tensor(key, values.astype(np.float16) if values.ndim == 2 else values)
@@ -49,10 +50,13 @@ def write_gguf(path: Path, network: Network, tokenizer: Tokenizer, *, name: str,
     writer.close()
 
 
-def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, chat: bool) -> None:
+def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, size: int, chat: bool) -> None:
     model = json.loads(tokenizer.to_str())["model"]
     tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
     kinds = [gguf.TokenType.CONTROL if token in CONTROL else gguf.TokenType.NORMAL for token in tokens]
+    spare = range(len(tokens), size)
+    tokens += [f"[PAD{i}]" for i in spare]
+    kinds += [gguf.TokenType.UNUSED for _ in spare]
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
@@ -76,9 +80,10 @@ def read_gguf(path: Path) -> tuple[Network, Tokenizer]:
     def field(key: str) -> Any:
         return reader.fields[key].contents()
 
-    tokens, merges = field("tokenizer.ggml.tokens"), field("tokenizer.ggml.merges")
-    pairs = [tuple(merge.split(" ")) for merge in merges]
-    tokenizer = byte_level(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=pairs))
+    tokens, kinds = field("tokenizer.ggml.tokens"), field("tokenizer.ggml.token_type")
+    vocabulary = {token: i for i, token in enumerate(tokens) if kinds[i] != gguf.TokenType.UNUSED}
+    pairs = [tuple(merge.split(" ")) for merge in field("tokenizer.ggml.merges")]
+    tokenizer = byte_level(models.BPE(vocab=vocabulary, merges=pairs))
     tokenizer.add_special_tokens(list(CONTROL))
     shape = Shape(
         vocabulary=len(tokens),

@@ -51,6 +51,34 @@ def test_each_file_is_small_and_says_what_it_is(base: Model, tuned: Model) -> No
     assert tuned.file.is_chat
 
 
+def test_spare_tokens_fill_the_vocabulary_and_no_text_is_read_as_one(base: Model, tuned: Model) -> None:
+    """llama.cpp multiplies four rows of 16-bit floats at once, if their number is divisible by four."""
+    for model in (base, tuned):
+        size = model.file.vocabulary_size
+        assert size % 4 == 0
+        [reply] = model.replies([_prompt("".join(f"[PAD{i}]" for i in range(size - 3, size)), 2)])
+        assert reply.text.endswith(f"[PAD{size - 1}]")
+        assert max(reply.tokens) < size - 3
+
+
+@pytest.mark.parametrize("name", ["base", "tuned"])
+def test_spare_tokens_are_as_unlikely_as_a_byte_no_text_holds(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("gguf")
+    pytest.importorskip("tokenizers")
+    from plural_nb.demo.export import read_gguf
+
+    network, tokenizer = read_gguf(data("models", f"plural-demo-{name}.gguf"))
+    spare = range(tokenizer.get_vocab_size(), network.shape.vocabulary)
+    assert len(spare) == 3
+    for text, _ in golden_prompts()[name]:
+        tokens = tokenizer.encode(text).ids
+        with torch.no_grad():
+            row = network(torch.tensor([tokens]), (torch.tensor([0]), torch.tensor([len(tokens) - 1])))[0].softmax(-1)
+        assert row[spare.start :].max() < 1e-6
+        assert row[spare.start :].unique().tolist() == [row[tokenizer.token_to_id("\u00ff")].item()]
+
+
 @pytest.mark.parametrize(
     ("persona", "candidate"),
     [("I am a strong Democrat.", "Bill Clinton"), ("I am a strong Republican.", "Bob Dole")],
