@@ -16,7 +16,7 @@ from plural_nb.silicon.planning import Batch, batches, shared_length
 from plural_nb.silicon.scoring import Evaluated
 
 Tokens = tuple[int, ...]
-BATCH = 512  # tokens that are decoded together, of one sequence or of many branches
+BATCH = 512  # tokens of one sequence that are decoded together
 CONTEXT = 2048
 _WARM_UP = 16
 # ggml's flash attention works on tiles of 64 tokens; fewer go one by one, several times slower where heads are small
@@ -31,11 +31,10 @@ _BATCH_FIELDS: dict[str, Any] = {name: kind for name, kind, *_ in llama.llama_ba
 # 40 MB at most): more of either costs memory and, through the wider attention, time.
 _BRANCHES = 128
 _OUTPUTS, _OUTPUT_FLOATS = 256, 10_000_000
-# Cells of memory come in steps of 256, batches of branches in steps of 64. In a small model attention, over all cells
-# in use, is most of the work, so the batch beside the remembered path is as small as keeps the weights busy (pp512 = 1:
-# 64 tokens 1.03, 256 .96, 512 .83). In a larger one each batch reads all weights anew, which tells where the processor
-# is quick (135 M at 1,030 tokens/s: 192 tokens .91, 256 .93, 384 .935, 512 .98; at 200 tokens/s all within 3%).
-_CELLS, _STEP, _SMALL_BATCH = 256, 64, 64
+# Every token attends over all cells in use, rounded up to a step of 256, so the batch of branches beside the remembered
+# path is as small as keeps the weights busy: few tokens for a small model, where attention is most of the work (pp512 =
+# 1: 64 tokens 1.03, 256 .96, 512 .83), more for a large one (135 M: 64 .95, 192 1.0, 256 .97, 512 .955).
+_CELLS, _STEP, _SMALL_BATCH, _LEAST_BATCH, _MOST_BATCH = 256, 64, 64, 192, 256
 
 
 class LlamaModel:
@@ -184,9 +183,9 @@ class LlamaModel:
         if self.can_fork and len(self._decoded) > size:  # what an earlier, longer prompt left takes the batch's room
             self._cut(size)
         # Beside the remembered path there is room for a batch of other branches.
-        room = _SMALL_BATCH if self._small else BATCH
-        cells = max(self.context_size, -(-(size + room * self.can_fork) // _CELLS) * _CELLS)
-        self._batch = min(room, (cells - size) // _STEP * _STEP) if self.can_fork else min(BATCH, cells)
+        least, most = (_SMALL_BATCH, _SMALL_BATCH) if self._small else (_LEAST_BATCH, _MOST_BATCH)
+        cells = max(self.context_size, -(-(size + least * self.can_fork) // _CELLS) * _CELLS)
+        self._batch = min(most, (cells - size) // _STEP * _STEP) if self.can_fork else min(BATCH, cells)
         if cells == self.context_size:
             return
         if self._context is not None:
@@ -194,7 +193,7 @@ class LlamaModel:
         self._decoded, self._forked = [], {}
         params = llama.llama_context_default_params()
         params.n_ctx = cells
-        params.n_batch = params.n_ubatch = min(BATCH, cells)
+        params.n_batch = params.n_ubatch = min(_MOST_BATCH if self.can_fork else BATCH, cells)
         params.n_seq_max = self._branches if self.can_fork else 1
         params.kv_unified = True  # branches share the cells of their common beginning
         params.n_threads = params.n_threads_batch = self._threads
