@@ -201,6 +201,7 @@ def test_the_same_stands_in_words_and_as_a_table(toll: pnb.AlphaSweep, shown: Ca
     name = page.locator(".pnb-bars").get_attribute("aria-label")
     assert name.startswith("α = ∞ (Rawlsian). Each region decides wins.")
     page.get_by_text("The same as a table").click()
+    page.locator(".pnb-more-box tbody tr").first.wait_for()
     cells = page.locator(".pnb-more-box tbody tr").first.locator("th, td").all_text_contents()
     assert cells == ["Each region decides", "1", "35.0", "–", "–", "–", "5,839"]
     unnamed = """[...document.querySelectorAll('input, select, button')].filter((e) =>

@@ -109,6 +109,7 @@ def test_no_label_is_cut_off(view: Any, put: Any) -> None:
 def test_words_and_table_say_what_the_picture_shows(view: Any) -> None:
     assert view.get_by_role("img").get_attribute("aria-label") == chart().summary
     view.get_by_text("The same as a table").click()
+    view.locator(".pnb-table tbody tr").first.wait_for()
     cells = view.locator(".pnb-table tbody tr").all_text_contents()
     assert len(cells) == len(chart().rows)
     assert all(
@@ -152,6 +153,8 @@ def test_a_strict_content_policy_is_no_hindrance(mount_strictly: Mount, page: An
 def test_every_control_has_a_name(panel: Any) -> None:
     for summary in ("Age", "Region", "How it is asked", "What did the model see, exactly?"):
         panel.get_by_text(summary, exact=True).click()
+    # What an opened part shows comes with its `toggle` event, after the click.
+    panel.get_by_label("Prompt", exact=True).wait_for()
     nameless = panel.evaluate(
         """() => [...document.querySelectorAll('select, input, button, summary, progress')]
         .filter((e) => e.offsetParent && !e.labels?.length && !e.getAttribute('aria-label'))
@@ -236,6 +239,7 @@ def test_text_from_files_is_never_markup(panel: Any, put: Any) -> None:
     put("view", {"words": words})
     for summary in ("Region", "What did the model see, exactly?", "About this survey", "The same as a table"):
         panel.get_by_text(summary, exact=True).click()
+    panel.get_by_label("Tokens", exact=True).wait_for()
     panel.wait_for_timeout(300)
     assert panel.locator("img").count() == 0
     assert panel.evaluate("window.hacked") is None
