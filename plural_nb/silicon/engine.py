@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plural_nb.errors import Cancelled, ModelError
+from plural_nb.silicon.cells import PATH, Cells
 from plural_nb.silicon.planning import Batch, batches, shared_length
 from plural_nb.silicon.scoring import Evaluated
 
@@ -25,7 +26,6 @@ _WARM_UP = 16
 _SMALL_MODEL = 20_000_000
 _DEBUG = 1  # ggml.h; the order in llama_cpp's own logger is an older one
 _ABORTED = 2
-_SEQUENCE = 0
 _BATCH_FIELDS: dict[str, Any] = {name: kind for name, kind, *_ in llama.llama_batch._fields_}
 # Branches of the prefix tree that are alive at once, and how many rows of logits are kept for them (float32 each, so
 # 40 MB at most): more of either costs memory and, through the wider attention, time.
@@ -95,6 +95,7 @@ class LlamaModel:
         self.context_size = 0
         self._batch = BATCH
         self._decoded: list[int] = []
+        self._cells: Any = None  # Cells, of this context
         self._forked: dict[int, int] = {}  # branches that hold some of the remembered path, and how many tokens of it
         # A recurrent state can be neither cut back nor forked; such a model reads one prompt after the other.
         asks = [getattr(llama, f"llama_model_is_{kind}", None) for kind in ("recurrent", "hybrid")]
@@ -118,7 +119,7 @@ class LlamaModel:
         """Decode a few tokens at once, which dies here and now where the processor and the build do not agree."""
         n = min(_WARM_UP, self.limit, self.vocabulary_size)
         self.next_logits(tuple(range(n)))
-        if n > 1 and not llama.llama_memory_seq_rm(self._memory, _SEQUENCE, n - 1, -1):
+        if n > 1 and not llama.llama_memory_seq_rm(self._memory, PATH, n - 1, -1):
             self.can_fork = False
         self.forget()
 
@@ -190,6 +191,7 @@ class LlamaModel:
             return
         if self._context is not None:
             llama.llama_free(self._context)
+            self._context = self._memory = self._cells = None
         self._decoded, self._forked = [], {}
         params = llama.llama_context_default_params()
         params.n_ctx = cells
@@ -219,6 +221,7 @@ class LlamaModel:
         self._memory = llama.llama_get_memory(self._context)
         if not self._memory:
             raise ModelError("This model keeps no memory of a text, so it cannot continue one. Choose another.")
+        self._cells = Cells(self._context, filler=self._branches - 1)
 
     def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[Evaluated]:
         """Yield, batch by batch, the places of sequences and the logits (n, vocabulary size) of the token after each.
@@ -234,7 +237,7 @@ class LlamaModel:
             sequences,
             tuple(self._decoded),
             size=self._batch,
-            branches=self._branches - 1,
+            branches=self._branches - 2,  # without the path and what fills its last tile
             outputs=self._outputs,
         )
         for batch in planned:
@@ -258,7 +261,9 @@ class LlamaModel:
 
     def forget(self) -> None:
         """Clear the memory of what was decoded."""
-        llama.llama_memory_clear(self._memory, True)
+        if self._memory is not None:
+            llama.llama_memory_clear(self._memory, True)
+            self._cells.cut(0)
         self._decoded, self._forked = [], {}
 
     def _cut(self, length: int) -> bool:
@@ -266,6 +271,7 @@ class LlamaModel:
         if not llama.llama_memory_seq_rm(self._memory, -1, length, -1):
             return False
         self._decoded = self._decoded[:length]
+        self._cells.cut(length)
         self._forked = {branch: min(held, length) for branch, held in self._forked.items()}
         return True
 
@@ -290,25 +296,38 @@ class LlamaModel:
         # A batch of one sequence: positions follow the memory, logits come for its last token only.
         self._run(llama.llama_batch_get_one(held, len(tokens)))
         self._decoded += tokens
+        self._cells.lose(len(self._decoded))
+
+    def _gather(self, length: int) -> None:
+        self._cut(length)
+        try:
+            if self._cells.gather():
+                self._forked = {}
+        except ModelError:
+            self.forget()
+            raise
 
     def _decode_branches(self, batch: Batch) -> None:
+        if not self._small:  # which does without flash attention, so without tiles
+            self._gather(batch.forks[0])
         # A branch keeps what it holds of the path from batch to batch: the hundred numbers behind one prompt share some
         # dozen branches, and adding a cell to a branch costs as much as a small model's multiplication.
         for branch, length in enumerate(batch.forks, start=1):
             if (held := self._forked.get(branch, 0)) < length:
-                llama.llama_memory_seq_cp(self._memory, _SEQUENCE, branch, held, length)
+                llama.llama_memory_seq_cp(self._memory, PATH, branch, held, length)
             elif held > length:
                 llama.llama_memory_seq_rm(self._memory, branch, length, -1)
         self._run(self._filled(batch))
         # The last branch becomes the remembered path.
         last, kept = len(batch.forks), batch.forks[-1]
-        llama.llama_memory_seq_rm(self._memory, _SEQUENCE, kept, -1)
-        llama.llama_memory_seq_cp(self._memory, last, _SEQUENCE, kept, -1)
+        llama.llama_memory_seq_rm(self._memory, PATH, kept, -1)
+        llama.llama_memory_seq_cp(self._memory, last, PATH, kept, -1)
         self._forked |= enumerate(batch.forks, start=1)
         for branch, held in self._forked.items():
             if branch <= last or held > kept:
                 llama.llama_memory_seq_rm(self._memory, branch, min(held, kept), -1)
         self._forked = {branch: min(held, kept) for branch, held in self._forked.items() if kept}
+        self._cells.remember(batch)
         self._decoded = list(batch.path)
 
     def _filled(self, batch: Batch) -> Any:
