@@ -52,16 +52,16 @@ class Cells:
         llama.llama_memory_seq_rm(self._memory, self._filler, -1, -1)
         length = len(self.of_path)
         self._begin = None
-        moved = not np.array_equal(np.sort(self.of_path), np.arange(length))
+        moved = not np.array_equal(self.of_path, np.arange(length))
         if moved:
             held = self._saved(PATH)
             if held is None:
                 return False
             llama.llama_memory_clear(self._memory, False)
             self._restore(held, PATH)
-            # They come back in the order of the cells they were in.
-            known = (self.of_path >= 0).all()
-            self.of_path = np.argsort(np.argsort(self.of_path)) if known else np.full(length, _UNKNOWN)
+            # They come back in the order of their cells, which is that of the path, where its cells are known: a batch
+            # begins behind the path's last cell.
+            self.of_path = np.arange(length) if (self.of_path >= 0).all() else np.full(length, _UNKNOWN)
         self._begin, gap = length, -length % _TILE
         if 0 < gap <= length:
             llama.llama_memory_seq_cp(self._memory, PATH, self._filler, 0, gap)

@@ -31,10 +31,14 @@ _BATCH_FIELDS: dict[str, Any] = {name: kind for name, kind, *_ in llama.llama_ba
 # 40 MB at most): more of either costs memory and, through the wider attention, time.
 _BRANCHES = 128
 _OUTPUTS, _OUTPUT_FLOATS = 256, 10_000_000
-# Every token attends over all cells in use, rounded up to a step of 256, so the batch of branches beside the remembered
-# path is as small as keeps the weights busy: few tokens for a small model, where attention is most of the work (pp512 =
-# 1: 64 tokens 1.03, 256 .96, 512 .83), more for a large one (135 M: 64 .95, 192 1.0, 256 .97, 512 .955).
-_CELLS, _STEP, _SMALL_BATCH, _LEAST_BATCH, _MOST_BATCH = 256, 64, 64, 192, 256
+# Cells of memory come in steps of 256, batches of branches in steps of 64. How many tokens a batch has, at least and at
+# most: in a small model attention, over all cells in use, is most of the work, so it is as few as keep the weights busy
+# (pp512 = 1: 64 tokens 1.03, 256 .96, 512 .83). In a larger one each batch reads all weights anew (135 M: 256 tokens
+# .945 to .97, 512 .97 to .98). At 0.5 B, 410 tokens a prompt, the wider attention takes what that saves (both .925 to
+# .97), and answers come twice as often with the smaller batch.
+_CELLS, _STEP = 256, 64
+_SMALL_BATCH, _MIDDLE_BATCH, _LARGE_BATCH = (64, 64), (512, 512), (192, 256)
+_LARGE_MODEL = 300_000_000
 
 
 class LlamaModel:
@@ -88,7 +92,9 @@ class LlamaModel:
         self.trained_context = int(llama.llama_model_n_ctx_train(self._model)) or CONTEXT
         self.limit = min(context or self.trained_context, self.trained_context)
         self._fixed = context is not None
-        self._small = llama.llama_model_n_params(self._model) < _SMALL_MODEL
+        size = llama.llama_model_n_params(self._model)
+        self._small = size < _SMALL_MODEL
+        self._room = _SMALL_BATCH if self._small else _MIDDLE_BATCH if size < _LARGE_MODEL else _LARGE_BATCH
         self._threads = threads
         self._context: Any = None
         self._memory: Any = None
@@ -184,7 +190,7 @@ class LlamaModel:
         if self.can_fork and len(self._decoded) > size:  # what an earlier, longer prompt left takes the batch's room
             self._cut(size)
         # Beside the remembered path there is room for a batch of other branches.
-        least, most = (_SMALL_BATCH, _SMALL_BATCH) if self._small else (_LEAST_BATCH, _MOST_BATCH)
+        least, most = self._room
         cells = max(self.context_size, -(-(size + least * self.can_fork) // _CELLS) * _CELLS)
         self._batch = min(most, (cells - size) // _STEP * _STEP) if self.can_fork else min(BATCH, cells)
         if cells == self.context_size:
@@ -195,7 +201,7 @@ class LlamaModel:
         self._decoded, self._forked = [], {}
         params = llama.llama_context_default_params()
         params.n_ctx = cells
-        params.n_batch = params.n_ubatch = min(_MOST_BATCH if self.can_fork else BATCH, cells)
+        params.n_batch = params.n_ubatch = min(most if self.can_fork else BATCH, cells)
         params.n_seq_max = self._branches if self.can_fork else 1
         params.kv_unified = True  # branches share the cells of their common beginning
         params.n_threads = params.n_threads_batch = self._threads

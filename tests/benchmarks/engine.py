@@ -61,8 +61,8 @@ from peers import Bench, Options, Tokens
 from shapes import SHAPES, Workload, write_shape
 
 PARTS, BLOCK, WARM_UP = 3, 24, 1
-PIECES = {"demo": 4, "135M": 6, "0.5B": 4}  # of a part; each half has more tokens than a batch
-LIMITS = {"demo": 12, "135M": 1, "0.5B": 1}  # pp512 in a row; one takes .04, 2 and 4 seconds
+PIECES = {"demo": 4, "135M": 3, "0.5B": 4}  # of a part; each half has more tokens than a batch
+LIMITS = {"demo": 12, "135M": 2, "0.5B": 1}  # pp512 in a row; one takes .04, 2 and 4 seconds
 THERMOMETERS, TIMES = 200, 5
 TOLERANCE = 2e-2
 MARK = "progress: "
