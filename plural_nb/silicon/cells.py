@@ -26,11 +26,12 @@ class Cells:
     to a fifth of them (for 64 tokens of 410 behind a long backstory: 8.5 tiles in pieces, 7.4 in a row, 7.1 at the
     edge; 4.5 in pp512).
 
-    context: llama.cpp's. filler: a sequence that nobody else uses; it fills the cells up to the tile's edge.
+    context: llama.cpp's. filler: a sequence that nobody else uses; it fills the cells up to the tile's edge. movable:
+        whether what llama.cpp writes of a sequence is all of it. Where layers see a sliding window only, it is not.
     """
 
-    def __init__(self, context: Any, filler: int) -> None:
-        self._context, self._filler = context, filler
+    def __init__(self, context: Any, *, filler: int, movable: bool) -> None:
+        self._context, self._filler, self._movable = context, filler, movable
         self._memory = llama.llama_get_memory(context)
         self._begin: int | None = None  # of the next batch, where it is known
         self.of_path: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
@@ -49,9 +50,11 @@ class Cells:
         To be called right before a batch, with no other sequence in memory that holds more than the path. A move
         empties all other sequences. Raises ModelError where llama.cpp cannot read what it wrote.
         """
+        self._begin = None
+        if not self._movable:
+            return False
         llama.llama_memory_seq_rm(self._memory, self._filler, -1, -1)
         length = len(self.of_path)
-        self._begin = None
         moved = not np.array_equal(self.of_path, np.arange(length))
         if moved:
             held = self._saved(PATH)

@@ -227,7 +227,8 @@ class LlamaModel:
         self._memory = llama.llama_get_memory(self._context)
         if not self._memory:
             raise ModelError("This model keeps no memory of a text, so it cannot continue one. Choose another.")
-        self._cells = Cells(self._context, filler=self._branches - 1)
+        slides = llama.llama_model_n_swa(self._model) > 0
+        self._cells = Cells(self._context, filler=self._branches - 1, movable=not slides)
 
     def evaluate(self, sequences: Iterable[Tokens]) -> Iterator[Evaluated]:
         """Yield, batch by batch, the places of sequences and the logits (n, vocabulary size) of the token after each.

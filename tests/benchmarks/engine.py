@@ -1,7 +1,7 @@
 """How fast models are asked, beside what people write today and beside llama.cpp's own limit: one JSON object.
 
 Run `python tests/benchmarks/engine.py`; progress goes to standard error. `--only W1,store` runs some parts (W1 to W5,
-memory, store, cancel), `--shapes demo,135M` some models, `--quick` a fifth of the prompts. Quiet cores, please: every
+memory, store, cancel), `--shapes demo,135M` some models, `--quick` fewer prompts. Quiet cores, please: every
 ratio is of two clocks on one machine.
 
 Models: random 8-bit weights in the shapes of 135 M and 0.5 B parameters, made on the spot, and the demo model.
@@ -82,7 +82,7 @@ def measure(path: Path, shape: str, only: list[str], quick: bool) -> dict[str, A
         bench.ask(Workload(size, 1, 10).prompts, FIVE)
     if shape == "0.5B" and "memory" in only:
         result["extra_mb"] = round(peak.mb - before, 1)
-    people = 4 if quick else 200 if shape == "demo" else 20
+    people = 6 if quick else 200 if shape == "demo" else 20
     if short := [key for key in ("W1", "W2") if key in only]:
         orders = {key: Workload(size, people, 10, by_person=key == "W1") for key in short}
         result |= against_peers(bench, orders, shape, 1 if quick else PIECES[shape])
@@ -384,7 +384,7 @@ def in_a_process_of_its_own(shape: str, path: Path, only: list[str], quick: bool
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--quick", action="store_true", help="a fifth of the prompts")
+    options.add_argument("--quick", action="store_true", help="fewer prompts")
     options.add_argument("--only", default=",".join(WHOLE), help="parts, with commas: " + ", ".join(WHOLE))
     options.add_argument("--shapes", default=",".join(["demo", *SHAPES]), help="models, with commas")
     options.add_argument("--shape", help=argparse.SUPPRESS)

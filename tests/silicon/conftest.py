@@ -157,6 +157,21 @@ def tiny_model(
     return described, tensors
 
 
+def tiny_sliding_model(window: int, layers: int = 6) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Keys and tensors of a gemma3-architecture model: five of six layers see the last `window` tokens only."""
+    keys, tensors = tiny_model(layers=layers)
+    head = keys["llama.rope.dimension_count"]
+    keys = {key.replace("llama.", "gemma3."): value for key, value in keys.items()}
+    keys |= {"general.architecture": "gemma3", "gemma3.attention.sliding_window": window}
+    keys |= {"gemma3.attention.key_length": head, "gemma3.attention.value_length": head}
+    for i in range(layers):
+        for name in ("post_attention_norm", "post_ffw_norm"):
+            tensors[f"blk.{i}.{name}.weight"] = np.ones(keys["gemma3.embedding_length"], dtype=np.float32)
+        for name in ("attn_q_norm", "attn_k_norm"):
+            tensors[f"blk.{i}.{name}.weight"] = np.ones(head, dtype=np.float32)
+    return keys, tensors
+
+
 def tiny_recurrent_model(seed: int = 0, width: int = 32) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Keys and tensors of a mamba-architecture model: its memory is a state that cannot be cut back."""
     keys, _ = tiny_model()

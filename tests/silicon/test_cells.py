@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .conftest import gguf_bytes, tiny_sliding_model
+
 WALK = """
 import ctypes, json, os, random, re, sys
 os.environ["LLAMA_KV_CACHE_DEBUG"] = "1"  # llama.cpp says where it looks for cells, each time
@@ -85,3 +87,13 @@ def test_a_path_too_large_to_be_moved_stays_where_it_is(tiny_path: Path, run_pyt
     assert any(begin is None for _, begin in gathered)
     for (_, begin), ((highest, used, _), _, _) in zip(gathered, seen, strict=True):
         assert begin is None or highest == used == begin
+
+
+def test_a_model_with_a_sliding_window_is_asked_as_exactly(tmp_path: Path, run_python: Callable[..., Any]) -> None:
+    """Of such a model llama.cpp writes the window only; the path it gives back would lack what later branches see."""
+    path = tmp_path / "sliding.gguf"
+    path.write_bytes(gguf_bytes(*tiny_sliding_model(window=64)))
+    n, worst, scale, _, seen = run_python(WALK, path, 2**26)
+    assert n == 20
+    assert len(seen) >= 6
+    assert worst < 0.01 * scale
