@@ -28,6 +28,7 @@ class Cells:
 
     context: llama.cpp's. filler: a sequence that nobody else uses; it fills the cells up to the tile's edge. movable:
         whether what llama.cpp writes of a sequence is all of it. Where layers see a sliding window only, it is not.
+    of_path: (n,) the cell of each of the path's n tokens, counted from 0; -1 where it is not known.
     """
 
     def __init__(self, context: Any, *, filler: int, movable: bool) -> None:
